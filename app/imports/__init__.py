@@ -1,0 +1,109 @@
+"""The import of a ledger: files are read, checked, loaded and completed, all of it or nothing."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from app.database import Connection
+from app.imports.checks import Parameters, check
+from app.imports.derive import count_derived, derive
+from app.imports.loading import load
+from app.imports.reading import Source, Unreadable, discover
+from app.imports.report import BadRow, FileReport, ImportRefused, Problems, Report
+from app.imports.staging import Progress, Staged, create_tables, drop_tables, stage
+
+__all__ = ["BadRow", "Company", "FileReport", "ImportRefused", "Progress", "Report", "import_ledger"]
+
+# The address of a contact is valid by this, and by having no dot doubled or at an end of its local part.
+_ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+EMAIL = rf"^{_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})+$"
+
+
+class Company(Protocol):
+    @property
+    def company_id(self) -> int: ...
+    @property
+    def base_currency(self) -> str: ...
+    @property
+    def time_zone(self) -> str: ...
+
+
+def import_ledger(
+    connection: Connection,
+    company: Company,
+    sources: Iterable[Path],
+    *,
+    skip_bad_rows: bool = False,
+    dry_run: bool = False,
+    rename: Mapping[str, str] = MappingProxyType({}),
+    progress: Progress | None = None,
+) -> Report:
+    """Imports files, or folders of them, in the transaction that the connection is in.
+
+    Raises `ImportRefused`, with nothing written, when a row is bad; `skip_bad_rows` leaves those rows out, and the
+    report names them. `rename` says what a column of the files is called here. `dry_run` writes nothing.
+    """
+    problems = Problems()
+    found = discover(list(sources), problems)
+    if problems.total:
+        raise ImportRefused(problems)
+    parameters = {
+        "company": company.company_id,
+        "base": company.base_currency,
+        "zone": company.time_zone,
+        "email": EMAIL,
+    }
+    with connection.transaction(force_rollback=dry_run):
+        connection.execute("SET LOCAL statement_timeout = 0")
+        # Two imports of one company run one after the other.
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"import {company.company_id}"])
+        create_tables(connection)
+        staged = _stage(connection, found, ZoneInfo(company.time_zone), rename, problems, progress)
+        check(connection, staged, parameters, problems)
+        if problems.total and not skip_bad_rows:
+            raise ImportRefused(problems)
+        connection.execute("SET CONSTRAINTS ALL DEFERRED")
+        # Whole tables are joined, of which the planner knows no statistics yet: row by row it would take minutes.
+        connection.execute("SET LOCAL enable_nestloop = off")
+        files = load(connection, staged, parameters)
+        recalculated = _derive(connection, parameters, problems)
+        connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        derived = count_derived(connection, staged, parameters)
+        connection.execute("SET LOCAL enable_nestloop = DEFAULT")
+        drop_tables(connection)
+    return Report(files, derived, recalculated, problems.in_order(), problems.total)
+
+
+def _stage(
+    connection: Connection,
+    found: Mapping[str, Source],
+    zone: ZoneInfo,
+    rename: Mapping[str, str],
+    problems: Problems,
+    progress: Progress | None,
+) -> dict[str, Staged]:
+    """All files are read before one that cannot be read refuses the import, so that all faults are named at once."""
+    staged = {}
+    for name, source in found.items():
+        try:
+            staged[name] = stage(connection, source, zone, rename, problems, progress)
+        except Unreadable as unreadable:
+            problems.add(*unreadable.faults)
+    if len(staged) < len(found):
+        raise ImportRefused(problems)
+    return staged
+
+
+def _derive(connection: Connection, parameters: Parameters, problems: Problems) -> Counter[str]:
+    try:
+        return derive(connection, parameters)
+    except psycopg.errors.NumericValueOutOfRange as error:
+        message = "the allocations of one document add up to more than can be stored"
+        problems.add(BadRow("allocations", None, "amount", "number-out-of-range", message))
+        raise ImportRefused(problems) from error

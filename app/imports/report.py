@@ -1,0 +1,78 @@
+"""What an import did, and what it found wrong."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.imports.columns import FILES
+
+# A file with the wrong separator has as many bad rows as rows: no one reads more than these.
+MOST_PROBLEMS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """One fault. `line` is the line in the file as an editor shows it; a fault of the whole file may have none."""
+
+    file: str
+    line: int | None
+    column: str | None
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        place = [self.file, *([f"line {self.line}"] if self.line else []), *([self.column] if self.column else [])]
+        return f"{', '.join(place)}: {self.message} [{self.code}]"
+
+
+class Problems:
+    """The first faults, and how many there are in all."""
+
+    def __init__(self) -> None:
+        self.first: list[BadRow] = []
+        self.total = 0
+
+    def add(self, *faults: BadRow) -> None:
+        self.total += len(faults)
+        self.first += faults[: max(0, MOST_PROBLEMS - len(self.first))]
+
+    def in_order(self) -> tuple[BadRow, ...]:
+        """Causes before consequences: a bad customer comes before its invoices."""
+        return tuple(sorted(self.first, key=_place))
+
+
+def _place(fault: BadRow) -> tuple[int, int]:
+    name = fault.file.partition(".")[0]
+    return list(FILES).index(name) if name in FILES else -1, fault.line or 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """Rows of one kind: those of the file, and for groups also the ones that customers name and no file defines."""
+
+    read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`derived` counts, by column (`invoices.balance`), the rows of the files whose value was worked out, not stated.
+    `recalculated` counts the stored rows whose worked-out values this import changed."""
+
+    files: Mapping[str, FileReport]
+    derived: Counter[str] = field(default_factory=Counter)
+    recalculated: Counter[str] = field(default_factory=Counter)
+    problems: tuple[BadRow, ...] = ()
+    problem_count: int = 0
+
+
+class ImportRefused(Exception):
+    """Nothing was imported; `problems` are the first faults, `total` says how many there are."""
+
+    def __init__(self, problems: Problems) -> None:
+        self.problems = problems.in_order()
+        self.total = problems.total
+        super().__init__("\n".join(map(str, self.problems)))

@@ -1,0 +1,304 @@
+"""The tables, as the import files need them. Money is `bigint` in ten-thousandths of the unit.
+
+Every key begins with `company_id`, so that the schema distributes by company; a row's children carry `customer_id`
+beside it. `derived` names the columns whose value was worked out because the import file did not state it: the next
+import works them out again.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+Column = sa.Column[object]
+
+
+def _text(name: str) -> Column:
+    return sa.Column(name, sa.Text)
+
+
+def _required(name: str, kind: type[sa.types.TypeEngine[object]] = sa.Text) -> Column:
+    return sa.Column(name, kind, nullable=False)
+
+
+def _flag(name: str) -> Column:
+    return sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false())
+
+
+def _money(name: str, *, nullable: bool = False) -> Column:
+    return sa.Column(name, sa.BigInteger, nullable=nullable)
+
+
+def _day(name: str, *, nullable: bool = True) -> Column:
+    return sa.Column(name, sa.Date, nullable=nullable)
+
+
+def _set(name: str) -> Column:
+    return sa.Column(name, ARRAY(sa.Text), nullable=False, server_default="{}")
+
+
+def _choice(name: str, values: str, *, nullable: bool = False) -> tuple[Column, sa.CheckConstraint]:
+    allowed = ", ".join(f"'{value}'" for value in values.split())
+    return sa.Column(name, sa.Text, nullable=nullable), sa.CheckConstraint(f"{name} IN ({allowed})", name=name)
+
+
+def _custom() -> Column:
+    return sa.Column("custom", JSONB, nullable=False, server_default="{}")
+
+
+def _tenant_table(name: str, *items: sa.schema.SchemaItem, of_customer: bool = True) -> sa.Table:
+    """A table whose rows belong to a company, and mostly to one of its customers."""
+    key = ["company_id", "customer_id", "id"] if of_customer else ["company_id", "id"]
+    owner = (
+        [
+            sa.Column("customer_id", sa.BigInteger, nullable=False),
+            sa.ForeignKeyConstraint(
+                ["company_id", "customer_id"],
+                ["customer.company_id", "customer.id"],
+                name="customer",
+                deferrable=True,
+            ),
+        ]
+        if of_customer
+        else [sa.ForeignKeyConstraint(["company_id"], ["company.company_id"], name="company")]
+    )
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("company_id", sa.BigInteger, nullable=False),
+        sa.Column("id", sa.BigInteger, sa.Identity(always=False), nullable=False),
+        _required("source_id"),
+        *owner,
+        *items,
+        _set("derived"),
+        sa.PrimaryKeyConstraint(*key),
+        sa.UniqueConstraint("company_id", "source_id"),
+    )
+
+
+company = sa.Table(
+    "company",
+    metadata,
+    sa.Column("company_id", sa.BigInteger, sa.Identity(always=False), nullable=False),
+    _required("name"),
+    _text("country"),
+    _required("base_currency"),
+    _required("time_zone"),
+    sa.PrimaryKeyConstraint("company_id"),
+    sa.UniqueConstraint("name"),
+)
+
+api_key = sa.Table(
+    "api_key",
+    metadata,
+    sa.Column("company_id", sa.BigInteger, nullable=False),
+    _required("prefix"),
+    _required("salt", sa.LargeBinary),
+    _required("hash", sa.LargeBinary),
+    *_choice("scope", "read write admin"),
+    sa.Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.ForeignKeyConstraint(["company_id"], ["company.company_id"], name="company"),
+    sa.PrimaryKeyConstraint("company_id", "prefix"),
+)
+
+customer_group = _tenant_table(
+    "customer_group",
+    _text("name"),
+    sa.Column("parent_customer_id", sa.BigInteger),
+    _flag("chasing_paused"),
+    _money("credit_limit", nullable=True),
+    _set("tags"),
+    sa.ForeignKeyConstraint(
+        ["company_id", "parent_customer_id"],
+        ["customer.company_id", "customer.id"],
+        name="parent_customer",
+        deferrable=True,
+        use_alter=True,
+    ),
+    of_customer=False,
+)
+
+customer = _tenant_table(
+    "customer",
+    _required("name"),
+    _text("reference"),
+    sa.Column("group_id", sa.BigInteger),
+    _text("country"),
+    _required("currency"),
+    _money("credit_limit", nullable=True),
+    *_choice("rating", "A B C D", nullable=True),
+    sa.Column("strike", sa.BigInteger),
+    _text("account_owner"),
+    _flag("chasing_paused"),
+    _day("chasing_paused_until"),
+    _flag("allow_surcharges"),
+    *_choice("auto_payment_method", "none card direct_debit", nullable=True),
+    *_choice("payment_method", "none card direct_debit", nullable=True),
+    *_choice("payment_method_status", "active inactive", nullable=True),
+    _set("portfolios"),
+    _set("tags"),
+    _day("created_on"),
+    _custom(),
+    sa.CheckConstraint("strike BETWEEN 0 AND 10", name="strike"),
+    sa.ForeignKeyConstraint(
+        ["company_id", "group_id"],
+        ["customer_group.company_id", "customer_group.id"],
+        name="group",
+        deferrable=True,
+    ),
+    sa.Index("ix_customer_group", "company_id", "group_id"),
+    of_customer=False,
+)
+
+contact = _tenant_table(
+    "contact",
+    _text("name"),
+    _text("email"),
+    _flag("email_valid"),
+    _text("phone"),
+    _text("source"),
+)
+
+invoice = _tenant_table(
+    "invoice",
+    _day("issue_date", nullable=False),
+    _money("amount"),
+    _day("due_date"),
+    _money("balance"),
+    _required("currency"),
+    *_choice("status", "open partially_paid paid disputed instalments closed void"),
+    _day("settled_on"),
+    _day("expected_payment_date"),
+    _text("reference"),
+    _text("purchase_order"),
+    _flag("chasing_paused"),
+    _flag("bulk_payment_in_progress"),
+    _set("tags"),
+    _custom(),
+)
+
+payment = _tenant_table(
+    "payment",
+    _day("date", nullable=False),
+    _money("amount"),
+    _money("amount_remaining"),
+    _required("currency"),
+    *_choice("status", "pending paid failed void"),
+    *_choice("kind", "payment prepayment overpayment"),
+    _text("source"),
+    _text("reference"),
+    _set("tags"),
+    _custom(),
+)
+
+credit_note = _tenant_table(
+    "credit_note",
+    _day("issue_date", nullable=False),
+    _money("amount"),
+    _money("amount_remaining"),
+    _required("currency"),
+    *_choice("status", "applied unapplied voided refunded"),
+    _text("reference"),
+    _set("tags"),
+)
+
+journal = _tenant_table(
+    "journal",
+    _day("date", nullable=False),
+    _money("amount"),
+    _money("balance"),
+    _required("currency"),
+    _text("reference"),
+)
+
+activity = _tenant_table(
+    "activity",
+    sa.Column("at", TIMESTAMP(timezone=True), nullable=False),
+    _day("date", nullable=False),
+    *_choice("by", "company customer"),
+    *_choice("kind", "email sms letter call reply payment note promise visit handover other"),
+    _flag("is_manual"),
+    _text("subject"),
+    sa.Column("invoice_customer_id", sa.BigInteger),
+    sa.Column("invoice_id", sa.BigInteger),
+    sa.ForeignKeyConstraint(
+        ["company_id", "invoice_customer_id", "invoice_id"],
+        ["invoice.company_id", "invoice.customer_id", "invoice.id"],
+        name="invoice",
+        deferrable=True,
+    ),
+    sa.Index("ix_activity_invoice", "company_id", "invoice_customer_id", "invoice_id"),
+)
+
+promise = _tenant_table(
+    "promise",
+    _day("due_date", nullable=False),
+    _money("amount"),
+    _day("made_on"),
+    *_choice("status", "draft active kept broken cancelled"),
+    _required("currency"),
+)
+
+# What part of a payment or credit note was set against which invoice. `customer_id` is the invoice's customer,
+# `source_customer_id` the one of the payment or credit note: a parent may pay for its subsidiary.
+# A file has no id for an allocation: it is the nth of its pair on its (stated) date. `date` is resolved: an
+# allocation without a date has the date of its payment or credit note.
+allocation = sa.Table(
+    "allocation",
+    metadata,
+    sa.Column("company_id", sa.BigInteger, nullable=False),
+    sa.Column("customer_id", sa.BigInteger, nullable=False),
+    sa.Column("id", sa.BigInteger, sa.Identity(always=False), nullable=False),
+    sa.Column("invoice_id", sa.BigInteger, nullable=False),
+    sa.Column("source_customer_id", sa.BigInteger, nullable=False),
+    sa.Column("payment_id", sa.BigInteger),
+    sa.Column("credit_note_id", sa.BigInteger),
+    sa.Column("ordinal", sa.BigInteger, nullable=False),
+    _money("amount"),
+    _day("date", nullable=False),
+    _set("derived"),
+    sa.CheckConstraint("(payment_id IS NULL) <> (credit_note_id IS NULL)", name="one_source"),
+    sa.ForeignKeyConstraint(
+        ["company_id", "customer_id", "invoice_id"],
+        ["invoice.company_id", "invoice.customer_id", "invoice.id"],
+        name="invoice",
+        deferrable=True,
+    ),
+    sa.ForeignKeyConstraint(
+        ["company_id", "source_customer_id", "payment_id"],
+        ["payment.company_id", "payment.customer_id", "payment.id"],
+        name="payment",
+        deferrable=True,
+    ),
+    sa.ForeignKeyConstraint(
+        ["company_id", "source_customer_id", "credit_note_id"],
+        ["credit_note.company_id", "credit_note.customer_id", "credit_note.id"],
+        name="credit_note",
+        deferrable=True,
+    ),
+    sa.PrimaryKeyConstraint("company_id", "customer_id", "id"),
+    sa.Index("ix_allocation_invoice", "company_id", "customer_id", "invoice_id"),
+    sa.Index("ix_allocation_payment", "company_id", "source_customer_id", "payment_id"),
+    sa.Index("ix_allocation_credit_note", "company_id", "source_customer_id", "credit_note_id"),
+)
+
+# Units of the base currency for one unit of `currency`, from `date` on.
+fx_rate = sa.Table(
+    "fx_rate",
+    metadata,
+    sa.Column("company_id", sa.BigInteger, nullable=False),
+    _required("currency"),
+    _day("date", nullable=False),
+    sa.Column("rate", sa.Numeric, nullable=False),
+    sa.CheckConstraint("rate > 0", name="rate"),
+    sa.ForeignKeyConstraint(["company_id"], ["company.company_id"], name="company"),
+    sa.PrimaryKeyConstraint("company_id", "currency", "date"),
+)

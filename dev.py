@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""Everything a checkout of Duelist needs, from nothing but Python 3.11 or newer.
+
+usage: python3 dev.py VERB [arguments]
+
+{verbs}
+
+The first call makes .venv and installs the locked packages; later ones start at once.
+
+examples:
+  python3 dev.py run                    serve the sample ledger on http://127.0.0.1:8000
+  python3 dev.py run --port 9000        arguments go on to `duelist serve`
+  python3 dev.py test -k embedded -x    arguments go on to pytest
+  DUELIST_TEST_DB=docker python3 dev.py test
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+if sys.platform != "win32":
+    import fcntl
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+STAMP = VENV / "duelist-stamp"
+LOCK = ROOT / "requirements.lock"
+
+
+def run(arguments: list[str]) -> NoReturn:
+    """serve the product over an embedded PostgreSQL with the sample ledger"""
+    hand_over([BIN / "duelist", "serve", "--sample", *arguments])
+
+
+def test(arguments: list[str]) -> NoReturn:
+    """run the whole test suite against a real PostgreSQL"""
+    hand_over([PYTHON, "-m", "pytest", "-n", "2", *arguments])
+
+
+def lint(arguments: list[str]) -> NoReturn:
+    """check style, format, types and the lock file"""
+    refuse(arguments, "lint")
+    checks = (["ruff", "check"], ["ruff", "format", "--check"], ["mypy", "--strict"])
+    passed = [succeeds([PYTHON, "-m", *check]) for check in checks]
+    addresses = addresses_in(LOCK.read_text())
+    for address in addresses:
+        say(f"{LOCK.name} names an address, which would tie it to one package index: {address}")
+    sys.exit(0 if all(passed) and not addresses else 1)
+
+
+def update(arguments: list[str]) -> NoReturn:
+    """lock the newest versions that pyproject.toml allows"""
+    refuse(arguments, "update")
+    if not shutil.which("uv", path=str(BIN)):
+        sys.exit("dev.py: only uv can write the lock, and it could not be installed here")
+    compile_lock = ["pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header", "--upgrade"]
+    say(f"resolving {LOCK.name}")
+    if not succeeds([BIN / "uv", *compile_lock, "--group", "dev", "pyproject.toml", "-o", LOCK.name]):
+        sys.exit("dev.py: the lock is unchanged")
+    set_up()
+    sys.exit(0)
+
+
+def bench(arguments: list[str]) -> NoReturn:
+    """measure the speed of the compiler and of the queries"""
+    hand_over([PYTHON, "-m", "tests.bench", *arguments])
+
+
+VERBS: dict[str, Callable[[list[str]], NoReturn]] = {verb.__name__: verb for verb in (run, test, lint, update, bench)}
+
+
+def main(arguments: list[str]) -> None:
+    if sys.version_info < (3, 11):  # noqa: UP036 - whoever starts this may well have an older one
+        sys.exit("dev.py: Duelist needs Python 3.11 or newer, this is " + sys.version.split()[0])
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return
+    verb, *rest = arguments
+    if verb not in VERBS:
+        sys.exit(f"dev.py: there is no verb '{verb}'; there are {', '.join(VERBS)}")
+    os.chdir(ROOT)
+    set_up()
+    VERBS[verb](rest)
+
+
+def usage() -> str:
+    verbs = (f"  {name:<8}{verb.__doc__}" for name, verb in VERBS.items())
+    return (__doc__ or "").format(verbs="\n".join(verbs)).rstrip()
+
+
+def set_up() -> None:
+    """Bring .venv to what the lock says, unless the stamp of an earlier call says it is there already."""
+    if stamped() == fingerprint():
+        return
+    with one_at_a_time():
+        if stamped() == fingerprint():  # a call beside this one has just done it
+            return
+        if stamped()[:1] != fingerprint()[:1]:
+            make_environment()
+        install()
+        STAMP.write_text("\n".join(fingerprint()))
+        say("ready")
+
+
+def fingerprint() -> list[str]:
+    """What the environment was made for (another interpreter or place needs a new one), and what is in it."""
+    contents = (ROOT / "pyproject.toml").read_bytes() + LOCK.read_bytes()
+    return [f"{sys.version.split()[0]} {ROOT}", hashlib.sha256(contents).hexdigest()]
+
+
+def stamped() -> list[str]:
+    return STAMP.read_text().splitlines() if STAMP.exists() and PYTHON.exists() else []
+
+
+def make_environment() -> None:
+    say("making .venv")
+    venv.create(VENV, clear=True, symlinks=os.name != "nt", with_pip=has("ensurepip"))
+
+
+def install() -> None:
+    say("fetching uv, the faster installer")
+    uv = [str(BIN / "uv"), "pip", "install", "--quiet", "--python", str(PYTHON)]
+    pip = [*pip_command(), "install", "--quiet", "--disable-pip-version-check"]
+    if not (succeeds([*pip, "uv"]) and install_with(uv)):
+        say("uv cannot do it here, going on with pip (slower)")
+        if not install_with(pip):
+            sys.exit("dev.py: the packages could not be installed; the lines above say why")
+
+
+def install_with(installer: list[str]) -> bool:
+    say(f"installing the packages of {LOCK.name}")
+    if not succeeds([*installer, "--require-hashes", "-r", str(LOCK)]):
+        return False
+    say("installing duelist itself")
+    # The build tool is one of the locked packages, so nothing unlocked is fetched to build with.
+    return succeeds([*installer, "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
+
+
+def pip_command() -> list[str]:
+    """The pip of .venv; a Debian without python3-venv has no ensurepip, but perhaps a pip that works from outside."""
+    if has("ensurepip"):
+        return [str(PYTHON), "-m", "pip"]
+    if has("pip"):
+        return [sys.executable, "-m", "pip", "--python", str(PYTHON)]
+    sys.exit("dev.py: this Python has neither ensurepip nor pip; on Debian or Ubuntu: apt install python3-venv")
+
+
+def has(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """`run` and `test` may be started side by side on a fresh clone: the second waits for the first to install."""
+    if sys.platform == "win32":
+        yield
+        return
+    with (ROOT / "dev.py").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def addresses_in(lock: str) -> list[str]:
+    return re.findall(r"\w+://\S+", lock)
+
+
+def refuse(arguments: list[str], verb: str) -> None:
+    if arguments:
+        sys.exit(f"dev.py: {verb} takes no arguments, got {' '.join(arguments)}")
+
+
+def succeeds(command: list[str | Path]) -> bool:
+    return subprocess.run([str(part) for part in command], cwd=ROOT, check=False).returncode == 0
+
+
+def hand_over(command: list[str | Path]) -> NoReturn:
+    """Become the command, so that Ctrl-C and signals reach it and nothing else."""
+    parts = [str(part) for part in command]
+    if os.name == "nt":
+        sys.exit(subprocess.run(parts, check=False).returncode)
+    os.execv(parts[0], parts)
+
+
+def say(step: str) -> None:
+    print(f"dev.py: {step}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,383 @@
+"""The checked filter: every name resolved to a field of a row, every operand typed, every currency decided.
+
+`check` makes these trees, `lower` adds the `Exists`; `compile`, `explain` and `warn` read nothing else.
+"""
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field, fields
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from functools import cache
+from typing import Literal, cast
+
+from dsl.catalog import Entity, Field
+from dsl.diagnostics import NOWHERE, Span
+from dsl.operators import Operator
+from dsl.types import COUNT, DATE, DAYS, NUMBER, Kind, Type
+
+
+class Role(StrEnum):
+    """How a row is found: it is at hand, a bare condition speaks of it, or a block or aggregate ranges over it."""
+
+    AT_HAND = "at hand"
+    BARE = "bare"
+    BOUND = "bound"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row variable. `owner` is the row it belongs to: an invoice's customer, a member's group."""
+
+    entity: Entity
+    role: Role
+    number: int = 0
+    owner: "Row | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """That of a row (its document or account), a named one, or with neither the company's base currency."""
+
+    row: Row | None = None
+    code: str | None = None
+
+
+BASE = Currency()
+
+# ---------------------------------------------------------------- operands
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A literal. Money that names no currency has the currency of what it is compared with."""
+
+    type: Type
+    value: Decimal | str | date | bool
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unbound:
+    """A parameter whose value has not come yet."""
+
+    type: Type
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnDay:
+    """The as-of day, or the day before or after it."""
+
+    offset: int
+    type: Type = DATE
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodEnd:
+    """First or last day of the calendar week, month, quarter or year that lies `steps` from that of the as-of day."""
+
+    unit: Literal["WEEK", "MONTH", "QUARTER", "YEAR"]
+    steps: int
+    last: bool
+    type: Type = DATE
+
+
+@dataclass(frozen=True, slots=True)
+class FieldOf:
+    row: Row
+    field: Field
+
+    @property
+    def type(self) -> Type:
+        return self.field.type
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    operand: "Operand"
+    source: Currency
+    target: Currency
+
+    @property
+    def type(self) -> Type:
+        return self.operand.type
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A percentage used as a number: 20% is 0.2."""
+
+    operand: "Operand"
+    type: Type = NUMBER
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    type: Type
+    operator: Literal["+", "-", "*", "/"]
+    left: "Operand"
+    right: "Operand"
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted:
+    """A date moved by whole days, weeks, months or years; `count` may be negative."""
+
+    operand: "Operand"
+    count: int
+    unit: Literal["DAYS", "WEEKS", "MONTHS", "YEARS"]
+    type: Type = DATE
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftedBy:
+    """A date moved by a number of days that is itself calculated."""
+
+    operand: "Operand"
+    days: "Operand"
+    back: bool
+    type: Type = DATE
+
+
+@dataclass(frozen=True, slots=True)
+class DaysBetween:
+    later: "Operand"
+    earlier: "Operand"
+    type: Type = DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregated:
+    """COUNT has no operand."""
+
+    type: Type
+    function: Literal["COUNT", "SUM", "AVG", "MIN", "MAX"]
+    row: Row
+    operand: "Operand | None"
+    where: "Predicate"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstOf:
+    row: Row
+    operand: "Operand"
+    where: "Predicate"
+    keys: "tuple[tuple[Operand, bool], ...]"
+
+    @property
+    def type(self) -> Type:
+        return self.operand.type
+
+
+Operand = (
+    Value
+    | Unbound
+    | OnDay
+    | PeriodEnd
+    | FieldOf
+    | Converted
+    | Factor
+    | Arithmetic
+    | Shifted
+    | ShiftedBy
+    | DaysBetween
+    | Aggregated
+    | FirstOf
+)
+
+# ---------------------------------------------------------------- predicates
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`negated` is the exact complement, so a missing side meets it. So for every test below."""
+
+    operator: Operator
+    left: Operand
+    right: Operand
+    negated: bool = False
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """BETWEEN, or a period of days; both ends are included. `period` is how the period was written."""
+
+    operator: Operator
+    operand: Operand
+    low: Operand
+    high: Operand
+    negated: bool = False
+    period: str = ""
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    operator: Operator
+    operand: Operand
+    values: tuple[Operand, ...]
+    negated: bool = False
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    operator: Operator
+    operand: Operand
+    negated: bool = False
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    operand: FieldOf
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    quantifier: Literal["ANY", "NO", "ALL"]
+    row: Row
+    condition: "Predicate"
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """One row that meets every condition on it: what lowering makes of bare conditions."""
+
+    row: Row
+    condition: "Predicate"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    condition: "Predicate"
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    conditions: "tuple[Predicate, ...]"
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    conditions: "tuple[Predicate, ...]"
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+Test = Compare | Range | OneOf | Absent | Holds
+Predicate = Constant | Test | Block | Exists | Not | And | Or
+
+TRUE, FALSE = Constant(True), Constant(False)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A checked (and, after lowering, explicit) filter about `root`: the customer or the group."""
+
+    root: Row
+    condition: Predicate
+
+
+# ---------------------------------------------------------------- reading a tree
+
+
+def both(conditions: Iterator[Predicate] | list[Predicate]) -> Predicate:
+    """AND, without what is known already."""
+    kept: list[Predicate] = []
+    for condition in conditions:
+        if condition == FALSE:
+            return FALSE
+        if condition != TRUE:
+            kept += condition.conditions if isinstance(condition, And) else (condition,)
+    return And(tuple(kept)) if len(kept) > 1 else kept[0] if kept else TRUE
+
+
+def either(conditions: Iterator[Predicate] | list[Predicate]) -> Predicate:
+    """OR, without what is known already."""
+    kept: list[Predicate] = []
+    for condition in conditions:
+        if condition == TRUE:
+            return TRUE
+        if condition != FALSE:
+            kept += condition.conditions if isinstance(condition, Or) else (condition,)
+    return Or(tuple(dict.fromkeys(kept))) if len(set(kept)) > 1 else kept[0] if kept else FALSE
+
+
+Node = Operand | Predicate
+
+
+def children(node: Node) -> Iterator[Node]:
+    for name in _child_fields(cast(Hashable, type(node))):
+        value = getattr(node, name)
+        if isinstance(value, _NODES):
+            yield value
+        elif isinstance(value, tuple):
+            for item in value:
+                if isinstance(item, tuple):
+                    yield item[0]
+                else:
+                    yield item
+
+
+def nodes(node: Node) -> Iterator[Node]:
+    yield node
+    for child in children(node):
+        yield from nodes(child)
+
+
+@cache
+def _child_fields(kind: Hashable) -> tuple[str, ...]:
+    plain = {"type", "operator", "row", "field", "span", "negated", "quantifier", "function", "source", "target"}
+    return tuple(item.name for item in fields(cast(type[Value], kind)) if item.name not in plain)
+
+
+_NODES = (
+    Value, Unbound, OnDay, PeriodEnd, FieldOf, Converted, Factor, Arithmetic, Shifted, ShiftedBy, DaysBetween, Aggregated,
+    FirstOf, Constant, Compare, Range, OneOf, Absent, Holds, Block, Exists, Not, And, Or,
+)  # fmt: skip
+
+
+def free_rows(node: Node) -> frozenset[Row]:
+    """The rows that a node speaks of and does not itself range over, with their owners."""
+    match node:
+        case FieldOf(row):
+            return _with_owners(row)
+        case Aggregated(row=row) | FirstOf(row=row) | Block(row=row) | Exists(row=row):
+            owners = _with_owners(row) - {row}
+            return owners.union(*map(free_rows, children(node))) - {row}
+        case Converted(operand, source, target):
+            named = [_with_owners(currency.row) for currency in (source, target) if currency.row]
+            return free_rows(operand).union(*named)
+        case _:
+            return frozenset[Row]().union(*map(free_rows, children(node)))
+
+
+def _with_owners(row: Row | None) -> frozenset[Row]:
+    return frozenset() if row is None else _with_owners(row.owner) | {row}
+
+
+def bare_rows(node: Node) -> frozenset[Row]:
+    return frozenset(row for row in free_rows(node) if row.role is Role.BARE)
+
+
+def is_constant(operand: Operand) -> bool:
+    """Known without looking at any row."""
+    return not any(isinstance(node, FieldOf | Aggregated | FirstOf | Unbound) for node in nodes(operand))
+
+
+def natural_type(function: str, kind: Type) -> Type:
+    """The type of SUM, AVG, MIN, MAX over a field: counts and days average to plain numbers."""
+    if function == "AVG" and kind.kind in (Kind.COUNT, Kind.DAYS):
+        return NUMBER
+    return COUNT if function == "COUNT" else kind

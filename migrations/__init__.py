@@ -1,0 +1,1 @@
+"""Tables, views, row-level security and indexes, one step after another."""

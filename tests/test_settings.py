@@ -1,0 +1,90 @@
+"""What the environment may choose, and what stands when it chooses nothing."""
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from app import settings
+from app.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def nothing_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("DUELIST_")]:
+        monkeypatch.delenv(name)
+
+
+def test_nothing_has_to_be_chosen() -> None:
+    chosen = Settings()
+    assert (chosen.database_url, chosen.host, chosen.port) == (None, "127.0.0.1", 8000)
+
+
+def test_the_environment_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUELIST_PORT", "9000")
+    monkeypatch.setenv("DUELIST_DATA_DIR", "/srv/duelist")
+    assert Settings().port == 9000
+    assert Settings().data_dir == Path("/srv/duelist")
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_way_to_write_a_postgres_url_is_read(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    monkeypatch.setenv("DUELIST_DATABASE_URL", f"{scheme}://ann:secret@db:5433/ledger")
+    url = Settings().database_url
+    assert url
+    assert url.get_secret_value() == "postgresql://ann:secret@db:5433/ledger"
+
+
+@pytest.mark.parametrize("url", ["mysql://db/ledger", "db:5432/ledger"])
+def test_another_database_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("DUELIST_DATABASE_URL", url)
+    with pytest.raises(ValidationError, match="must begin with postgresql://"):
+        Settings()
+
+
+def test_an_empty_url_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As compose files write it when the variable is not set."""
+    monkeypatch.setenv("DUELIST_DATABASE_URL", "")
+    assert Settings().database_url is None
+
+
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUELIST_DATABASE_URL", "postgresql://ann:secret@db/ledger")
+    monkeypatch.setenv("DUELIST_CURSOR_SECRET", "secret")
+    assert "secret@" not in repr(Settings())
+    assert "'secret'" not in repr(Settings())
+
+
+def test_the_data_lie_beside_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "reachable_by_all", lambda _folder: True)
+    assert Settings().data_dir == settings.CHECKOUT / ".duelist"
+
+
+def test_without_a_checkout_they_lie_with_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "reachable_by_all", lambda _folder: True)
+    monkeypatch.setattr(settings, "CHECKOUT", tmp_path / "site-packages")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Settings().data_dir == tmp_path / ".local" / "share" / "duelist"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another account")
+def test_root_under_a_closed_home_keeps_the_data_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "reachable_by_all", lambda _folder: False)
+    assert Settings().data_dir.parent == Path("/var/tmp")
+    assert Settings().data_dir == Settings().data_dir
+
+
+def test_the_signing_key_is_made_once_and_closed_to_others(tmp_path: Path) -> None:
+    chosen = Settings(data_dir=tmp_path / "data")
+    key = chosen.signing_key()
+    assert len(key) == 64
+    assert Settings(data_dir=tmp_path / "data").signing_key() == key
+    assert (tmp_path / "data" / "cursor_secret").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["cursor_secret"]
+
+
+def test_a_chosen_signing_key_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUELIST_CURSOR_SECRET", "shared by all servers")
+    assert Settings(data_dir=tmp_path).signing_key() == b"shared by all servers"
+    assert not list(tmp_path.iterdir())
