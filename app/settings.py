@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 import tempfile
+from ipaddress import ip_address
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
@@ -71,6 +72,29 @@ class Settings(BaseSettings):
             self.data_dir.mkdir(parents=True, exist_ok=True)
             _write_once(kept, secrets.token_hex(32))
         return kept.read_bytes()
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine can reach the service."""
+        return is_loopback(self.host)
+
+    def run_key(self) -> str | None:
+        """The key made for `duelist serve`, kept so that a later start can show it again."""
+        kept = self.data_dir / "run_key"
+        return kept.read_text().strip() if kept.exists() else None
+
+    def keep_run_key(self, key: str) -> None:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        kept = self.data_dir / "run_key"
+        kept.unlink(missing_ok=True)
+        _write_once(kept, key)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _write_once(path: Path, secret: str) -> None:

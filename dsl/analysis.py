@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 
+from dsl import typed
 from dsl.ast import Condition
-from dsl.catalog import Catalog
+from dsl.catalog import Catalog, Field
 from dsl.checker import Level, Parameters, check_all
 from dsl.diagnostics import FilterError
 from dsl.formatter import format_filter
 from dsl.lowering import lower
 from dsl.parser import DEFAULT_LIMITS, Limits, parse_pieces
-from dsl.typed import Filter
+from dsl.typed import FieldOf, Filter, Role, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +18,27 @@ class Analysis:
     """A filter that is accepted. `checked` still has its bare conditions, `lowered` has every EXISTS explicit."""
 
     text: str
-    tree: Condition
+    tree: Condition | None
     checked: Filter
     lowered: Filter
 
     @property
     def canonical(self) -> str:
-        return format_filter(self.tree)
+        return format_filter(self.tree) if self.tree else ""
+
+    @property
+    def named_fields(self) -> dict[str, tuple[Row, Field]]:
+        """The fields of the customer or group at hand (and what is one beside it) that the filter names.
+
+        Keyed as a page shows them: `rating` for the row itself, `group.name` for what stands beside it.
+        """
+        root = self.checked.root
+        found: dict[str, tuple[Row, Field]] = {}
+        for node in typed.nodes(self.checked.condition):
+            if isinstance(node, FieldOf) and node.row.role is Role.AT_HAND:
+                prefix = "" if node.row == root else f"{node.row.entity.name}."
+                found.setdefault(f"{prefix}{node.field.name}", (node.row, node.field))
+        return found
 
 
 def analyze(
@@ -44,3 +59,9 @@ def analyze(
     if problems or checked is None:
         raise FilterError(text, problems)
     return Analysis(text, trees[0], checked, lower(checked))
+
+
+def everyone(catalog: Catalog, level: Level = "customer") -> Analysis:
+    """The empty filter, for a caller that says so explicitly."""
+    filter_ = Filter(Row(catalog.entities[level], Role.AT_HAND), typed.TRUE)
+    return Analysis("", None, filter_, filter_)

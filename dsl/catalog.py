@@ -42,6 +42,13 @@ class Field:
     clause: str = ""
     example: str = ""
 
+    @property
+    def noun(self) -> str:
+        """The label as the subject of "is": a number of things is one number."""
+        if self.type.kind in (Kind.COUNT, Kind.DAYS) and self.label.startswith(("days", "open", "invoices", "members")):
+            return f"number of {self.label}"
+        return f"amount of {self.label}" if self.label in ("prepayments", "overpayments") else self.label
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entity:
@@ -58,11 +65,10 @@ class Entity:
     currency: str
     fields: Mapping[str, Field]
     metrics: str | None = None
-    noun: str = ""
 
     @property
     def english(self) -> str:
-        return self.noun or self.name
+        return self.name.replace("_", " ")
 
 
 # ---------------------------------------------------------------- where a field's value comes from
@@ -305,7 +311,7 @@ CREDIT_NOTE = Entity("credit_note", "credit_notes", "One credit note.", "credit_
     _line("source_id", TEXT, "source ID", required=True),
     _line("status", choice("applied unapplied voided refunded"), "status", required=True),
     _line("tags", SET, "tags"),
-), noun="credit note")  # fmt: skip
+))  # fmt: skip
 
 CONTACT = Entity("contact", "contacts", "One person at the customer.", "contact", "contact", "none", _fields(
     _line("name", TEXT, "name"),

@@ -65,7 +65,7 @@ def select_rows(
 ) -> sa.Select[Any]:
     """The rows that meet the filter, each with `fields`, in the order of source_id; `after` is the last one seen."""
     compiler = _Compiler(question)
-    root = compiler.open(filter_.root)
+    root = compiler.open_root(filter_.root)
     condition = compiler.predicate(filter_.condition)
     columns = [compiler.field(row, found).label(name) for name, (row, found) in fields.items()]
     key = sa.collate(root.column("source_id"), "C")
@@ -75,7 +75,7 @@ def select_rows(
 
 def select_count(filter_: Filter, question: Question) -> sa.Select[Any]:
     compiler = _Compiler(question)
-    root = compiler.open(filter_.root)
+    root = compiler.open_root(filter_.root)
     return root.select(sa.func.count(), where=[compiler.predicate(filter_.condition)])
 
 
@@ -150,7 +150,10 @@ class _Frame:
         source: sa.FromClause = self.table
         for relation, on, outer in self.joins.values():
             source = source.join(relation, on, isouter=outer)
-        return sa.select(*columns).select_from(source).where(self.table.c.company_id == self.company, *where)
+        # Left to itself SQLAlchemy correlates with the next SELECT only and lists tables of those further out again.
+        own = [self.table, *(relation for relation, _, _ in self.joins.values())]
+        rows = sa.select(*columns).select_from(source).correlate_except(*own)
+        return rows.where(self.table.c.company_id == self.company, *where)
 
 
 # ---------------------------------------------------------------- quantities
@@ -260,6 +263,15 @@ class _Compiler:
     def open(self, row: Row) -> _Frame:
         """A SELECT over the row's relation begins."""
         frame = self.frames[row] = _Frame(row, self.question, self.company, self._table(row.entity))
+        return frame
+
+    def open_root(self, row: Row) -> _Frame:
+        """The outermost SELECT; a document brings its customer with it, a member its group."""
+        frame = self.open(row)
+        inner = frame
+        while (owner := inner.row.owner) is not None:
+            inner = self.joined_owner(inner, owner)
+            self.frames[owner] = inner
         return frame
 
     def _table(self, entity: Entity) -> sa.FromClause:
@@ -550,8 +562,8 @@ class _Compiler:
         if aggregate is None or aggregate.row.owner is None:
             return None
         owner = aggregate.row.owner
-        inside = frozenset[Row]().union(*(typed.free_rows(part) for part in typed.children(aggregate)))
-        if not inside <= {aggregate.row, owner} | _above(owner) or inside & _above(owner):
+        inside = _rows_read(aggregate)
+        if not inside <= {aggregate.row, owner}:
             return None
         holds_for_none = _holds_for_none(node, aggregate)
         outer = self.frame(owner)
@@ -570,7 +582,7 @@ class _Compiler:
         return outer.column("id").in_(groups.having(having))
 
     def joined_owner(self, frame: _Frame, owner: Row) -> _Frame:
-        """The owner again, inside the grouped SELECT: each of its rows has one."""
+        """The row's owner in the same SELECT: there is exactly one."""
         table = self._table(owner.entity)
         on = sa.and_(table.c.company_id == self.company, table.c.id == self.owner_key(frame))
         frame.join(owner, lambda: (table, on, False))
@@ -591,8 +603,21 @@ class _WithAggregate(_Compiler):
         return self.value.numerator if node is self.aggregate and self.value else super().plain(node)
 
 
-def _above(row: Row) -> frozenset[Row]:
-    return frozenset() if row.owner is None else frozenset({row.owner}) | _above(row.owner)
+def _rows_read(aggregate: typed.Aggregated) -> frozenset[Row]:
+    """The rows that the aggregate's SELECT must have at hand, those of its own blocks aside."""
+    read: set[Row | None] = set()
+    bound: set[Row | None] = set()
+    for part in typed.children(aggregate):
+        for node in typed.nodes(part):
+            match node:
+                case typed.FieldOf(row):
+                    read.add(row)
+                case typed.Converted(_, source, target):
+                    read |= {source.row, target.row}
+                case typed.Block(row=row) | typed.Exists(row=row) | typed.Aggregated(row=row) | typed.FirstOf(row=row):
+                    read.add(row.owner)
+                    bound.add(row)
+    return frozenset(row for row in read - bound if row)
 
 
 def _operands(node: typed.Compare | typed.Range | typed.OneOf | typed.Absent) -> tuple[Operand, ...]:

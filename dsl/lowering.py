@@ -5,9 +5,10 @@ parts that share a row, an OR into its alternatives, so the second half mostly f
 """
 
 from dataclasses import replace
+from typing import cast
 
 from dsl.typed import (
-    FALSE, And, Block, Exists, Filter, Not, Or, Predicate, Row, bare_rows, both, either,
+    FALSE, Aggregated, And, Block, Exists, Filter, Node, Not, Or, Predicate, Row, bare_rows, both, either, rebuilt,
 )  # fmt: skip
 
 
@@ -17,22 +18,31 @@ def lower(checked: Filter) -> Filter:
 
 def bind(condition: Predicate, owner: Row) -> Predicate:
     """The same condition with every bare row of `owner` (and their rows in turn) under its quantifier."""
-    return _bind(_closed(condition, owner), owner, frozenset())
+    return bind_rows(closed(condition, owner), owner)
 
 
-def _closed(condition: Predicate, owner: Row) -> Predicate:
-    """NOT is opaque: what it negates is a filter of its own. So is the body of a block over customers."""
+def bind_rows(condition: Predicate, owner: Row) -> Predicate:
+    return _bind(condition, owner, frozenset())
+
+
+def closed(condition: Predicate, owner: Row) -> Predicate:
+    """NOT is opaque: what it negates is a filter of its own. So is the body of a block, which may be over customers."""
     match condition:
         case Not(inner, span):
             return Not(bind(inner, owner), span)
         case And(items, span):
-            return And(tuple(_closed(item, owner) for item in items), span)
+            return And(tuple(closed(item, owner) for item in items), span)
         case Or(items, span):
-            return Or(tuple(_closed(item, owner) for item in items), span)
+            return Or(tuple(closed(item, owner) for item in items), span)
         case Block(_, row, inner):
             return replace(condition, condition=bind(inner, row))
         case _:
-            return condition
+            return cast(Predicate, rebuilt(condition, _with_bound_where))
+
+
+def _with_bound_where(node: Node) -> Node:
+    """What an aggregate over customers counts is a filter over customers too."""
+    return replace(node, where=bind(node.where, node.row)) if isinstance(node, Aggregated) else node
 
 
 def _bind(condition: Predicate, owner: Row, bound: frozenset[Row]) -> Predicate:

@@ -78,13 +78,13 @@ IN_PERIOD = Operator("IN period", frozenset({Kind.DATE}), "is in {}", "is missin
                      lambda a, low, high: sa.and_(a >= low, a <= high))  # fmt: skip
 
 _SET = frozenset({Kind.SET})
-HAS_ANY = Operator("HAS ANY", _SET, "has any of {}", "has none of {}", lambda a, values: a.op("&&")(values))
-HAS_ALL = Operator("HAS ALL", _SET, "has all of {}", "does not have all of {}", lambda a, values: a.op("@>")(values))
-HAS_NONE = Operator("HAS NONE", _SET, "has none of {}", "has any of {}",
+HAS_ANY = Operator("HAS ANY", _SET, "include any of {}", "include none of {}", lambda a, values: a.op("&&")(values))
+HAS_ALL = Operator("HAS ALL", _SET, "include all of {}", "do not include all of {}", lambda a, values: a.op("@>")(values))
+HAS_NONE = Operator("HAS NONE", _SET, "include none of {}", "include any of {}",
                     lambda a, values: a.op("&&")(values).is_not(sa.true()))  # fmt: skip
 
 MISSING = Operator("IS MISSING", _ANY, "is missing", "is known", lambda a: a.is_(None),
-                   {Kind.SET: ("is empty", "is not empty")})  # fmt: skip
+                   {Kind.SET: ("are empty", "are not empty")})  # fmt: skip
 STANDS_ALONE = Operator("alone", frozenset({Kind.FLAG}), "holds", "does not hold", lambda a: a)
 
 COMPARISONS: Mapping[str, Operator] = {

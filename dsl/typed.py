@@ -3,13 +3,13 @@
 `check` makes these trees, `lower` adds the `Exists`; `compile`, `explain` and `warn` read nothing else.
 """
 
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from dsl.catalog import Entity, Field
 from dsl.diagnostics import NOWHERE, Span
@@ -300,6 +300,7 @@ def both(conditions: Iterator[Predicate] | list[Predicate]) -> Predicate:
             return FALSE
         if condition != TRUE:
             kept += condition.conditions if isinstance(condition, And) else (condition,)
+    kept = list(dict.fromkeys(kept))
     return And(tuple(kept)) if len(kept) > 1 else kept[0] if kept else TRUE
 
 
@@ -311,7 +312,8 @@ def either(conditions: Iterator[Predicate] | list[Predicate]) -> Predicate:
             return TRUE
         if condition != FALSE:
             kept += condition.conditions if isinstance(condition, Or) else (condition,)
-    return Or(tuple(dict.fromkeys(kept))) if len(set(kept)) > 1 else kept[0] if kept else FALSE
+    kept = list(dict.fromkeys(kept))
+    return Or(tuple(kept)) if len(kept) > 1 else kept[0] if kept else FALSE
 
 
 Node = Operand | Predicate
@@ -336,6 +338,42 @@ def nodes(node: Node) -> Iterator[Node]:
         yield from nodes(child)
 
 
+def rebuilt(node: Node, change: Callable[[Node], Node]) -> Node:
+    """The tree with `change` applied to every node, children first."""
+    fresh = {
+        name: _rebuilt_part(getattr(node, name), change) for name in _child_fields(cast(Hashable, type(node)))
+    }
+    return change(replace(cast(And, node), **fresh) if fresh else node)
+
+
+def _rebuilt_part(part: Any, change: Callable[[Node], Node]) -> Any:
+    """A child, a tuple of children, a sort key (child, descending), or a plain value."""
+    if isinstance(part, tuple):
+        return tuple(_rebuilt_part(item, change) for item in part)
+    return rebuilt(part, change) if isinstance(part, _NODES) else part
+
+
+def with_rows(node: Node, rows: Mapping[Row, Row]) -> Node:
+    """The tree about other rows. What a row owns follows its owner."""
+
+    def swapped(row: Row) -> Row:
+        return rows.get(row) or (replace(row, owner=swapped(row.owner)) if row.owner else row)
+
+    def currency(old: Currency) -> Currency:
+        return replace(old, row=swapped(old.row)) if old.row else old
+
+    def change(part: Node) -> Node:
+        match part:
+            case Converted(operand, source, target):
+                return Converted(operand, currency(source), currency(target))
+            case FieldOf() | Aggregated() | FirstOf() | Block() | Exists():
+                return replace(part, row=swapped(part.row))
+            case _:
+                return part
+
+    return rebuilt(node, change)
+
+
 @cache
 def _child_fields(kind: Hashable) -> tuple[str, ...]:
     plain = {"type", "operator", "row", "field", "span", "negated", "quantifier", "function", "source", "target"}
@@ -355,7 +393,8 @@ def free_rows(node: Node) -> frozenset[Row]:
             return _with_owners(row)
         case Aggregated(row=row) | FirstOf(row=row) | Block(row=row) | Exists(row=row):
             owners = _with_owners(row) - {row}
-            return owners.union(*map(free_rows, children(node))) - {row}
+            inside = owners.union(*map(free_rows, children(node)))
+            return frozenset(other for other in inside if row not in _with_owners(other))
         case Converted(operand, source, target):
             named = [_with_owners(currency.row) for currency in (source, target) if currency.row]
             return free_rows(operand).union(*named)

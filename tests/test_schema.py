@@ -1,16 +1,20 @@
 """The migrations: what they make is what the models say, keeps the rules of a distributed database, and goes away."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import LiteralString
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from psycopg import sql
 from psycopg.rows import scalar_row
 
+from app.migrate import migrate
 from app.models import metadata
 
 ALEMBIC_INI = Path(__file__).parents[1] / "alembic.ini"
@@ -163,3 +167,35 @@ def test_the_role_has_no_way_around(connection: Connection) -> None:
         "SELECT rolname FROM pg_roles WHERE rolname = 'duelist_app' AND NOT (rolcanlogin OR rolsuper OR rolbypassrls)"
     )
     assert ask(connection, role) == ["duelist_app"]
+
+
+@pytest.fixture
+def owner(server_url: str, template: str) -> Iterator[tuple[str, str]]:
+    """A role without rights, by `template` a member of duelist_app, and the URL of an empty database that it owns."""
+    name = f"duelist_owner_{os.getpid()}"
+    url = urlsplit(server_url)
+    query = f"{url.query}&options=-crole%3D{name}".lstrip("&")
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE ROLE {} IN ROLE duelist_app").format(sql.Identifier(name)))
+        connection.execute(sql.SQL("CREATE DATABASE {0} OWNER {0}").format(sql.Identifier(name)))
+        yield name, url._replace(path=f"/{name}", query=query).geturl()
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+def test_the_owner_needs_no_rights_and_has_none(owner: tuple[str, str]) -> None:
+    """It lists companies, but has to name one to see its rows."""
+    name, url = owner
+    migrate(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        assert connection.execute("SELECT current_user").fetchall() == [(name,)]
+        connection.execute("INSERT INTO company (name, base_currency, time_zone) VALUES ('one', 'EUR', 'UTC')")
+        ((company,),) = connection.execute("SELECT company_id FROM company").fetchall()
+        insert = "INSERT INTO fx_rate (company_id, currency, date, rate) VALUES (%s, 'USD', '2026-01-01', 1)"
+        with pytest.raises(psycopg.errors.UndefinedObject):
+            connection.execute(insert, [company])
+        connection.execute(sql.SQL("SET app.company_id = {}").format(str(company)))
+        connection.execute(insert, [company])
+        connection.execute("SET app.company_id = '0'")
+        assert connection.execute("SELECT FROM fx_rate").fetchall() == []
+        connection.execute("SET ROLE duelist_app")

@@ -144,7 +144,6 @@ class _Check:
             LEFT JOIN staged_customers staged_customer
                 ON staged_customer.source_id = s.customer_id AND NOT staged_customer.bad
             LEFT JOIN customer ON customer.company_id = %(company)s AND customer.source_id = s.customer_id
-            WHERE NOT s.bad
         """
 
 

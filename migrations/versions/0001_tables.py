@@ -274,12 +274,21 @@ ALTER TABLE customer_group ADD CONSTRAINT fk_customer_group_parent_customer
     FOREIGN KEY (company_id, parent_customer_id) REFERENCES customer (company_id, id) DEFERRABLE
 """
 
-# A role belongs to the whole server: another database may have made it already, or be making it right now.
+# A role belongs to the whole server: another database may have made it already, or be making it right now. Where the
+# migrating user may not make or grant roles, an administrator has done both before.
 ROLE = """
 DO $$ BEGIN
-    CREATE ROLE duelist_app NOLOGIN NOSUPERUSER NOBYPASSRLS;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN
-    NULL;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'duelist_app') THEN
+        BEGIN
+            CREATE ROLE duelist_app NOLOGIN NOBYPASSRLS;
+            GRANT duelist_app TO CURRENT_USER;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL;
+        END;
+    END IF;
+    IF NOT pg_has_role('duelist_app', 'MEMBER') THEN
+        GRANT duelist_app TO CURRENT_USER;
+    END IF;
 END $$
 """
 
@@ -293,7 +302,6 @@ CREATE POLICY same_company ON {table}
 
 def upgrade() -> None:
     op.execute(ROLE)
-    op.execute("GRANT duelist_app TO CURRENT_USER")
     _create_tables()
     _protect_company()
     for table, columns in TENANT_TABLES.items():

@@ -97,15 +97,15 @@ def mean(value: str, where: str) -> str:
 # Money is in ten-thousandths, so a converted amount is a whole number as well. A document without a rate counts as
 # NaN until the outermost select: unlike NULL it takes every sum and maximum it enters with it, so none is partial.
 
+# The base currency is always worth 1, whatever rates are given for it: its row is the latest.
 FX_LATEST = f"""
     SELECT DISTINCT ON (r.company_id, r.currency) r.company_id AS company_id, r.currency AS currency, r.rate AS rate
     FROM (
         SELECT f.company_id, f.currency, f.rate, f.date
         FROM fx_rate f
-        JOIN company co ON co.company_id = f.company_id
-        WHERE f.date <= {AS_OF} AND f.currency <> co.base_currency
+        WHERE f.date <= {AS_OF}
         UNION ALL
-        SELECT co.company_id, co.base_currency, 1, NULL
+        SELECT co.company_id, co.base_currency, 1, 'infinity'
         FROM company co
     ) r
     ORDER BY r.company_id, r.currency, r.date DESC

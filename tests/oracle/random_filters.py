@@ -26,7 +26,7 @@ from tests.oracle.evaluator import (
     operands,
     scoped_entities,
 )
-from tests.oracle.metrics import CHOICES, TO_MANY, World, half_up
+from tests.oracle.metrics import CHOICES, TO_MANY, Row, World, half_up
 from tests.oracle.writing import write
 
 NUMERIC = ("number", "count", "days")
@@ -158,6 +158,12 @@ class Typed:
     bare: str | None = None
 
 
+def plain(value: Decimal) -> Decimal:
+    """Without trailing zeros, and without an exponent."""
+    whole = value.to_integral_value()
+    return Decimal(int(whole)) if whole == value else value.normalize()
+
+
 class _Maker:
     def __init__(self, rng: random.Random, world: World, level: Level, without: Collection[Feature]) -> None:
         self.rng = rng
@@ -215,6 +221,10 @@ class _Maker:
     # ---------------------------------------------------------------- conditions
 
     def condition(self, scope: Scope, depth: int) -> ast.Condition:
+        if depth > 0 and scope.bare and self.chance(0.35):
+            together = self.together(scope)
+            if together is not None:
+                return together
         kind = self.rng.random()
         if depth == 0 or kind < 0.12:
             return self.atom(scope)
@@ -231,6 +241,57 @@ class _Maker:
                 yield from node.conditions
             else:
                 yield node
+
+    # ---------------------------------------------------------------- conditions that only two rows meet together
+
+    def together(self, scope: Scope) -> ast.Condition | None:
+        """Bare conditions, each true of some row near one customer or group, but not always of one and the same."""
+        pairs = self.neighbours(scope)
+        if not pairs:
+            return None
+        chosen = [self.true_of(*self.rng.choice(pairs), scope) for _ in range(self.rng.choice((2, 2, 3)))]
+        form = self.rng.random()
+        if form < 0.5:
+            return ast.And(tuple(chosen))
+        other = self.comparison(scope)
+        if form < 0.75:
+            return ast.And((ast.Or((chosen[0], other)), *chosen[1:]))
+        return ast.Or((ast.And(tuple(chosen)), other))
+
+    def neighbours(self, scope: Scope) -> list[tuple[str, Row]]:
+        """The rows of one entity at one customer; at level group also members, and rows of several members."""
+        customers = self.world.customers
+        if "customer" in scope.bare:
+            customers = self.world.members(self.rng.choice(self.world.groups)) if self.world.groups else []
+        elif customers:
+            customers = [self.rng.choice(customers)]
+        entity = self.focus if self.chance(0.7) else self.rng.choice(TO_MANY)
+        rows: list[tuple[str, Row]] = [(entity, row) for each in customers for row in self.world.rows(entity, each)]
+        if "customer" in scope.bare:
+            rows += [("customer", customer) for customer in customers]
+        return rows
+
+    def true_of(self, entity: str, row: Row, scope: Scope) -> ast.Condition:
+        name = self.rng.choice(list(self.world.types[entity]))
+        field = self.named(entity, name, scope)
+        value = self.world.value(entity, row, name)
+        match value:
+            case None:
+                return ast.Missing(field.node)
+            case bool():
+                return ast.Bare(field.node) if value else ast.Comparison("=", field.node, ast.Flag(False))
+            case date():
+                return ast.Comparison(self.rng.choice(("=", "<=", ">=")), field.node, self.day(value))
+            case str():
+                return ast.Comparison("=", field.node, ast.Text(value))
+            case frozenset():
+                return ast.Has(field.node, "ANY", (ast.Text(self.rng.choice(sorted(value))),), False)
+            case _:
+                exact = half_up(Fraction(value))
+                number = self.percent(plain(exact)) if field.kind == "percent" else ast.Number(plain(exact))
+                return ast.Comparison(self.rng.choice(("=", "<=", ">=")), field.node, number)
+
+    # ---------------------------------------------------------------- single conditions
 
     def atom(self, scope: Scope) -> ast.Condition:
         if scope.nesting < MOST_NESTING and self.chance(0.15):
@@ -269,9 +330,9 @@ class _Maker:
 
     def subject(self, scope: Scope) -> Typed:
         kind = self.rng.random()
-        if kind < 0.14 and scope.nesting < MOST_NESTING:
+        if kind < 0.17 and scope.nesting < MOST_NESTING:
             return self.aggregate(scope)
-        if kind < 0.28:
+        if kind < 0.32:
             return self.arithmetic(scope)
         found = self.field(scope)
         assert found is not None
@@ -317,10 +378,10 @@ class _Maker:
         entity = self.range_entity(scope)
         inner = self.inside(entity, scope)
         where = self.condition(inner, self.rng.choice((0, 0, 1))) if self.chance(0.5) else None
-        if self.chance(0.3):
+        if self.chance(0.25):
             return Typed(ast.Aggregate("COUNT", entity, None, where), "count")
-        if self.chance(0.3) and "first" not in self.without:
-            return self.first(entity, where)
+        if self.chance(0.4) and "first" not in self.without:
+            return self.first(entity, where if self.chance(0.6) else None)
         name, kind = self.rng.choice(self._summable(entity) or [("", "")])
         if not kind:
             return Typed(ast.Aggregate("COUNT", entity, None, where), "count")
@@ -337,8 +398,10 @@ class _Maker:
     def first(self, entity: str, where: ast.Condition | None) -> Typed:
         types = self.world.types[entity]
         name = self.rng.choice([name for name, kind in types.items() if kind != "set"])
+        if "source_id" in types and self.chance(0.3):
+            name = "source_id"  # which row it is
         keys = [key for key, kind in types.items() if kind in (*NUMERIC, "money", "percent", "date", "text")]
-        chosen = self.rng.sample(keys, min(len(keys), self.rng.choice((1, 1, 2))))
+        chosen = self.rng.sample(keys, min(len(keys), self.rng.choice((1, 2, 2))))
         by = tuple(ast.SortKey(ast.Name(None, key), self.chance(0.4)) for key in chosen)
         return Typed(ast.First(entity, name, where, by), types[name], (entity, name))
 
@@ -452,17 +515,15 @@ class _Maker:
         value = self.rng.choice(values) if values else Fraction(self.rng.choice((0, 1, 10, 100, 1000)))
         if self.chance(0.35):
             value = self.rng.choice((value + 1, value - 1, value / 2, value + Fraction(1, 10_000), Fraction(0), -value))
-        exact = half_up(value)
-        whole = exact.to_integral_value()
-        return Decimal(int(whole)) if whole == exact else exact.normalize()
+        return plain(half_up(value))
 
     def quantity_maker(self, kind: str) -> Callable[[Decimal], ast.Operand]:
         """How the constants of one comparison are written."""
         if kind == "percent":
             return self.percent
         if kind == "ratio" and self.chance(0.5):
-            return lambda value: ast.Percent((value * 100).normalize() + 0)
-        if kind == "money" and "currency" not in self.without and self.chance(0.12):
+            return lambda value: ast.Percent(plain(value * 100))
+        if kind == "money" and "currency" not in self.without and self.chance(0.2):
             rates = {rate.currency for rate in self.world.ledger.rates}
             currency = self.rng.choice(sorted({self.world.company.base_currency, *rates}))
             return lambda value: ast.Money(value, currency)

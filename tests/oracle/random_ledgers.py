@@ -141,7 +141,7 @@ class _Maker:
         self.today = today
         self.base = company.base_currency
         foreign = [code for code in ("EUR", "USD", "GBP", "JPY") if code != self.base]
-        self.foreign = rng.sample(foreign, rng.choice((0, 1, 1, 2)))
+        self.foreign = rng.sample(foreign, rng.choice((0, 1, 2, 2)))
         self.customers: list[str] = []
         self.groups: list[str] = []
 
@@ -185,7 +185,7 @@ class _Maker:
     def earlier_day(self, day: date) -> date:
         return day - timedelta(self.rng.choice((0, 1, 14, 30, 30, 45, 365)))
 
-    def currency(self, chance: float = 0.4) -> str:
+    def currency(self, chance: float = 0.5) -> str:
         return self.one_of((self.base, *self.foreign, *self.foreign), chance)
 
     # -- files
@@ -222,11 +222,19 @@ class _Maker:
         """Rows for each customer. Ids differ in letter case and length, which their order as text depends on."""
         records: list[Record] = []
         for customer in self.customers:
+            cells: Record = {}
             for _ in range(self.rng.choice(counts)):
                 letter = self.rng.choice((prefix, prefix.lower()))
-                records.append({"source_id": f"{letter}{len(records) + 1}", "customer_id": customer} | make(customer))
+                cells = self._alike(cells, make(customer))
+                records.append({"source_id": f"{letter}{len(records) + 1}", "customer_id": customer} | cells)
         self.rng.shuffle(records)
         return records
+
+    def _alike(self, before: Record, cells: Record) -> Record:
+        """Now and then a row shares most cells with the one before it: ties, and pairs that differ in one thing."""
+        if not before or self.rng.random() < 0.6:
+            return cells
+        return {column: value if self.rng.random() < 0.3 else before[column] for column, value in cells.items()}
 
     def _customers(self) -> list[Record]:
         rng = self.rng

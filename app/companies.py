@@ -1,0 +1,95 @@
+"""The companies whose ledgers are kept here, each with its own rows, base currency and calendar."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, LiteralString
+from zoneinfo import ZoneInfo, available_timezones
+
+import psycopg
+from psycopg.rows import class_row
+
+from app.database import Connection, Database
+from dsl.codes import COUNTRIES, CURRENCIES
+from dsl.diagnostics import did_you_mean
+
+LONGEST_NAME = 200
+
+
+class BadCompany(ValueError):
+    """A company that cannot be made, or is not known; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    company_id: int
+    name: str
+    country: str | None
+    base_currency: str
+    time_zone: str
+
+    @property
+    def today(self) -> date:
+        return datetime.now(ZoneInfo(self.time_zone)).date()
+
+
+def create(database: Database, name: str, *, currency: str, country: str | None, time_zone: str) -> Company:
+    currency, country = currency.upper(), country.upper() if country else None
+    _check_name(name)
+    _check("currency", currency, CURRENCIES)
+    _check("time zone", time_zone, available_timezones())
+    if country:
+        _check("country", country, COUNTRIES)
+    try:
+        with database.owner() as connection:
+            return _companies(connection, _INSERT, [name, country, currency, time_zone])[0]
+    except psycopg.errors.UniqueViolation as error:
+        raise BadCompany(f"there is a company '{name}' already") from error
+
+
+def listed(database: Database) -> list[Company]:
+    """All companies, the oldest first."""
+    with database.owner() as connection:
+        return _companies(connection, f"SELECT {_COLUMNS} FROM company ORDER BY company_id")
+
+
+def chosen(database: Database, name: str | None) -> Company:
+    """The company of that name; without a name the only one there is."""
+    known = listed(database)
+    if not known:
+        raise BadCompany("there is no company yet; make one with: duelist company create NAME --currency EUR")
+    if name is None and len(known) == 1:
+        return known[0]
+    names = ", ".join(f"'{company.name}'" for company in known)
+    if name is None:
+        raise BadCompany(f"there are several companies, choose one with --company: {names}")
+    for company in known:
+        if company.name == name:
+            return company
+    raise BadCompany(f"there is no company '{name}'; there are: {names}")
+
+
+def of_key(connection: Connection) -> Company:
+    """The company of a transaction, which sees no other."""
+    return _companies(connection, f"SELECT {_COLUMNS} FROM company")[0]
+
+
+_COLUMNS = "company_id, name, country, base_currency, time_zone"
+_INSERT: LiteralString = f"""
+    INSERT INTO company (name, country, base_currency, time_zone) VALUES (%s, %s, %s, %s) RETURNING {_COLUMNS}
+"""
+
+
+def _companies(connection: Connection, statement: LiteralString, parameters: Sequence[Any] = ()) -> list[Company]:
+    return connection.cursor(row_factory=class_row(Company)).execute(statement, parameters).fetchall()
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+        raise BadCompany(f"a company's name has 1 to {LONGEST_NAME} printable characters")
+
+
+def _check(what: str, value: str, known: set[str] | frozenset[str]) -> None:
+    if value not in known:
+        guesses = did_you_mean(value, known)
+        raise BadCompany(f"'{value}' is no {what}" + (f"; did you mean {' or '.join(guesses)}?" if guesses else ""))

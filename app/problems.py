@@ -1,0 +1,144 @@
+"""What went wrong, as RFC 9457 problems: one shape for a wrong filter, a wrong request and a database that is away."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import psycopg
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from psycopg_pool import PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.database import DatabaseAway
+from dsl import Diagnostic, FilterError
+from dsl.diagnostics import line_and_column
+
+Document = dict[str, Any]
+
+RETRY_SECONDS = {"Retry-After": "2"}
+
+
+class Problem(HTTPException):
+    """`code` is stable: it ends the `type` and, where nothing more exact is known, names the only error."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[Document] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, detail, dict(headers or {}))
+        self.code = code
+        self.errors = list(errors) or [error(code, detail)]
+
+    def document(self) -> Document:
+        return {
+            "type": f"urn:duelist:problem:{self.code}",
+            "title": HTTPStatus(self.status_code).phrase,
+            "status": self.status_code,
+            "detail": self.detail,
+            "errors": self.errors,
+        }
+
+
+def error(code: str, message: str, **more: object) -> Document:
+    """One entry of `errors`; only a filter has a place."""
+    nowhere = dict.fromkeys(("start", "end", "line", "column", "hint"))
+    return {"code": code, "message": message, **nowhere, "expected": [], "fixes": [], **more}
+
+
+def diagnosed(text: str, diagnostic: Diagnostic) -> Document:
+    line, column = line_and_column(text, diagnostic.span.start)
+    return {
+        "code": diagnostic.code,
+        "message": diagnostic.message,
+        "start": diagnostic.span.start,
+        "end": diagnostic.span.end,
+        "line": line,
+        "column": column,
+        "hint": diagnostic.hint,
+        "expected": list(diagnostic.expected),
+        "fixes": [
+            {"title": fix.title, "start": fix.span.start, "end": fix.span.end, "text": fix.text}
+            for fix in diagnostic.fixes
+        ],
+    }
+
+
+def as_problem(failure: Exception) -> Problem | None:
+    """None for what is a fault of ours."""
+    match failure:
+        case Problem():
+            return failure
+        case FilterError(text=text, diagnostics=diagnostics):
+            errors = [diagnosed(text, diagnostic) for diagnostic in diagnostics]
+            count = "one error" if len(errors) == 1 else f"{len(errors)} errors"
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-filter", f"The filter has {count}.", errors=errors)
+        case RequestValidationError():
+            errors = [_of_field(found) for found in failure.errors()]
+            detail = "The request has a field that is wrong, missing or unknown."
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", detail, errors=errors)
+        case HTTPException(status_code=status):
+            phrase = HTTPStatus(status).phrase
+            code = phrase.lower().replace(" ", "-")
+            return Problem(HTTPStatus(status), code, _DETAILS.get(status, phrase), headers=failure.headers)
+        case DatabaseAway() | PoolTimeout():
+            detail = "The database cannot be reached just now; try again in a moment."
+            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "database-away", detail, headers=RETRY_SECONDS)
+        case psycopg.errors.QueryCanceled():
+            detail = "The answer took longer than is allowed; ask for less, or for a shorter filter."
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "too-slow", detail)
+        case psycopg.errors.ProgramLimitExceeded() | psycopg.errors.StatementTooComplex():
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "too-complex", "The filter is too complex to be answered.")
+        case psycopg.DataError():
+            detail = "A value of the filter, or what it calculates, is beyond what can be stored."
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "out-of-range", detail)
+        case _:
+            return None
+
+
+_DETAILS = {
+    HTTPStatus.NOT_FOUND: "There is nothing at this address.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not answer to this method.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is larger than is allowed.",
+}
+
+
+def _of_field(found: Mapping[str, Any]) -> Document:
+    """`pointer` says where in the body (RFC 6901); what stood there is not repeated."""
+    path = [str(step).replace("~", "~0").replace("/", "~1") for step in found["loc"][1:]]
+    return error("bad-request", str(found["msg"]), pointer="".join(f"/{step}" for step in path))
+
+
+def respond(problem: Problem) -> Response:
+    body = orjson.dumps(_clean(problem.document()))
+    return Response(body, problem.status_code, problem.headers, media_type="application/problem+json")
+
+
+def _clean(value: Any) -> Any:
+    """Without the lone surrogates that a client may have sent, which no UTF-8 can carry."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {key: _clean(inner) for key, inner in value.items()}
+        case list():
+            return list(map(_clean, value))
+        case _:
+            return value
+
+
+def install(app: FastAPI) -> None:
+    for kind in (HTTPException, RequestValidationError, FilterError, DatabaseAway, psycopg.Error, Exception):
+        app.add_exception_handler(kind, _answer)
+
+
+async def _answer(_request: Request, failure: Exception) -> Response:
+    fault = "Something went wrong here; it has been noted."
+    return respond(as_problem(failure) or Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", fault))
