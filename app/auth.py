@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, cast, get_args
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from psycopg.rows import class_row
 
 from app.companies import Company, of_key
 from app.database import Connection, Database
@@ -33,6 +34,9 @@ class _Stored(NamedTuple):
     salt: bytes
     hash: bytes
     scope: str
+
+
+_NEVER = _Stored(b"", bytes(hashlib.sha256().digest_size), "")
 
 
 def create_key(database: Database, company: Company, scope: Scope) -> str:
@@ -60,8 +64,8 @@ def caller_of(database: Database, key: str) -> Caller | None:
 
 def _stored(connection: Connection, company_id: int, prefix: str) -> _Stored:
     question = "SELECT salt, hash, scope FROM api_key WHERE company_id = %s AND prefix = %s"
-    row = connection.execute(question, [company_id, prefix]).fetchone()
-    return _Stored(*cast(_Stored, row)) if row else _Stored(b"", b"", "")
+    cursor = connection.cursor(row_factory=class_row(_Stored))
+    return cursor.execute(question, [company_id, prefix]).fetchone() or _NEVER
 
 
 def _hash(salt: bytes, secret: str) -> bytes:

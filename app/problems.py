@@ -85,9 +85,9 @@ def as_problem(failure: Exception) -> Problem | None:
             detail = "The request has a field that is wrong, missing or unknown."
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", detail, errors=errors)
         case HTTPException(status_code=status):
-            phrase = HTTPStatus(status).phrase
-            code = phrase.lower().replace(" ", "-")
-            return Problem(HTTPStatus(status), code, _DETAILS.get(status, phrase), headers=failure.headers)
+            known = HTTPStatus(status)
+            code = known.phrase.lower().replace(" ", "-")
+            return Problem(known, code, _DETAILS.get(known, known.phrase), headers=failure.headers)
         case DatabaseAway() | PoolTimeout():
             detail = "The database cannot be reached just now; try again in a moment."
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "database-away", detail, headers=RETRY_SECONDS)

@@ -99,6 +99,10 @@ def _days_overdue(at: Sources) -> Sql:
     return sa.case((_is_open(at), at.as_of - at.row("due_date")))
 
 
+def _days_until_due(at: Sources) -> Sql:
+    return sa.case((_is_open(at), at.row("due_date") - at.as_of))
+
+
 def _aging(at: Sources) -> Sql:
     days = at.as_of - at.row("due_date")
     buckets = [(days >= sa.literal_column(str(first)), name) for first, name in _BUCKETS]
@@ -129,6 +133,7 @@ def _latest_message(at: Sources) -> Sql:
             activity.c.by == sa.literal_column("'company'"),
             activity.c.kind.in_([sa.literal_column(f"'{kind}'") for kind in ("email", "sms", "letter", "call")]),
         )
+        .correlate_except(activity)
         .scalar_subquery()
     )
 
@@ -142,6 +147,7 @@ def _invoice_reference(at: Sources) -> Sql:
             invoice.c.customer_id == at.row("invoice_customer_id"),
             invoice.c.id == at.row("invoice_id"),
         )
+        .correlate_except(invoice)
         .scalar_subquery()
     )
 
@@ -268,7 +274,7 @@ INVOICE = Entity("invoice", "invoices", "One sales invoice.", "invoice", "invoic
     _line("settled_on", DATE, "settlement date", "Day on which the balance became 0"),
     _line("expected_payment_date", DATE, "expected payment date"),
     _line("days_overdue", DAYS, "days overdue", "As-of day - due date, negative before; missing unless open with a due date", sql=_days_overdue, example="> 30"),
-    _line("days_until_due", DAYS, "days until due", "Due date - as-of day; missing unless open with a due date", sql=lambda at: -_days_overdue(at)),
+    _line("days_until_due", DAYS, "days until due", "Due date - as-of day; missing unless open with a due date", sql=_days_until_due),
     _line("days_late", DAYS, "days late", "settled_on - due_date of settled invoices", sql=_days_late),
     _line("days_issued", DAYS, "days since issue", "As-of day - issue date", sql=lambda at: at.as_of - at.row("issue_date"), required=True),
     _line("aging", choice("not_due 1-30 31-60 61-90 91+"), "aging bucket", "Open invoices only", sql=_aging, example="= '61-90'"),

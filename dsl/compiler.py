@@ -107,15 +107,19 @@ def _used_columns(entity: Entity) -> Mapping[str, set[str]]:
         return column
 
     for line in entity.fields.values():
-        line.sql(Sources(ask("row"), ask("metrics"), sa.column("as_of"), _RELATED.__getitem__, sa.column("company")))
+        line.sql(Sources(ask("row"), ask("metrics"), sa.column("as_of"), _related(historic=False), sa.column("company")))
     return used
 
 
-_RELATED = {
-    "activity": sa.table("activity", *map(sa.column, (
-        "company_id", "invoice_customer_id", "invoice_id", "date", "by", "kind"))),
-    "invoice": sa.table("invoice", *map(sa.column, ("company_id", "customer_id", "id", "reference"))),
-}  # fmt: skip
+def _related(historic: bool) -> Callable[[str], sa.FromClause]:
+    return _RELATED_AS_OF.__getitem__ if historic else _RELATED.__getitem__
+
+
+_ABOUT_INVOICES = ("company_id", "invoice_customer_id", "invoice_id", "date", "by", "kind")
+# A reference is profile data: it is the current one whatever the day.
+_INVOICE = sa.table("invoice", *map(sa.column, ("company_id", "customer_id", "id", "reference")))
+_RELATED = {"activity": sa.table("activity", *map(sa.column, _ABOUT_INVOICES)), "invoice": _INVOICE}
+_RELATED_AS_OF = {"activity": sa.table("activity_as_of", *map(sa.column, _ABOUT_INVOICES)), "invoice": _INVOICE}
 
 
 @dataclass(slots=True)
@@ -127,6 +131,7 @@ class _Frame:
     company: Sql
     table: sa.FromClause
     joins: dict[object, tuple[sa.FromClause, Test, bool]] = field(default_factory=dict)
+    optional: bool = False  # a customer may have no group
 
     def column(self, name: str) -> Sql:
         return self.table.c[name]
@@ -137,7 +142,7 @@ class _Frame:
             conditions = [metrics.c.company_id == self.company]
             if self.row.entity.name != "company":
                 conditions.append(metrics.c[f"{self.row.entity.name}_id"] == self.column("id"))
-            return metrics, sa.and_(*conditions), False
+            return metrics, sa.and_(*conditions), self.optional
 
         return self.join(("metrics", self.row), join).c[name]
 
@@ -286,19 +291,21 @@ class _Compiler:
 
     def _joined(self, row: Row, owner: _Frame) -> _Frame:
         table = self._table(row.entity)
-        frame = _Frame(row, self.question, self.company, table, owner.joins)
+        optional = row.entity.name == "group"
+        frame = _Frame(row, self.question, self.company, table, owner.joins, optional)
         links = {
             "customer": lambda: table.c.id == owner.column("customer_id"),
             "group": lambda: table.c.id == owner.column("group_id"),
             "company": sa.true,
         }
         on = sa.and_(table.c.company_id == self.company, links[row.entity.name]())
-        owner.join(row, lambda: (table, on, row.entity.name == "group"))
+        owner.join(row, lambda: (table, on, optional))
         return frame
 
     def field(self, row: Row, found: Field) -> Sql:
         frame = self.frame(row)
-        return found.sql(Sources(frame.column, frame.metric, self.as_of, _RELATED.__getitem__, self.company))
+        related = _related(self.question.historic)
+        return found.sql(Sources(frame.column, frame.metric, self.as_of, related, self.company))
 
     # ------------------------------------------------------------ predicates
 
@@ -490,9 +497,8 @@ class _Compiler:
 
     def _rate(self, code: Sql) -> Sql:
         rates = sa.table("fx_latest", sa.column("company_id"), sa.column("currency"), sa.column("rate")).alias()
-        return (
-            sa.select(rates.c.rate).where(rates.c.company_id == self.company, rates.c.currency == code).scalar_subquery()
-        )
+        latest = sa.select(rates.c.rate).where(rates.c.company_id == self.company, rates.c.currency == code)
+        return latest.correlate_except(rates).scalar_subquery()
 
     # ------------------------------------------------------------ aggregates
 
@@ -528,7 +534,8 @@ class _Compiler:
             case _:
                 result = sa.func.max(value)
         if isinstance(node.operand, typed.Converted):
-            result = sa.case((sa.func.count() == sa.func.count(value), result))
+            given = self.quantity(node.operand.operand).numerator
+            result = sa.case((sa.func.count(given) == sa.func.count(value), result))
         return _Quantity(result, scale)
 
     def _first(self, node: typed.FirstOf, value: Callable[[Operand], Sql]) -> Sql:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import cast
 
 from dsl.typed import (
-    FALSE, Aggregated, And, Block, Exists, Filter, Node, Not, Or, Predicate, Row, bare_rows, both, either, rebuilt,
+    FALSE, Aggregated, And, Block, Exists, Filter, FirstOf, Node, Not, Or, Predicate, Row, bare_rows, both, either, rebuilt,
 )  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def closed(condition: Predicate, owner: Row) -> Predicate:
 
 def _with_bound_where(node: Node) -> Node:
     """What an aggregate over customers counts is a filter over customers too."""
-    return replace(node, where=bind(node.where, node.row)) if isinstance(node, Aggregated) else node
+    return replace(node, where=bind(node.where, node.row)) if isinstance(node, Aggregated | FirstOf) else node
 
 
 def _bind(condition: Predicate, owner: Row, bound: frozenset[Row]) -> Predicate:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken
+from lark import Tree as LarkTree
 
 from dsl import ast
 from dsl.diagnostics import Diagnostic, FilterError, Fix, Span, did_you_mean
@@ -48,21 +49,63 @@ def parse_pieces(text: str, limits: Limits = DEFAULT_LIMITS) -> tuple[list[ast.C
     if not text.strip():
         return [], [Diagnostic("empty-filter", "The filter is empty: it would select everyone.", Span(0, len(text)),
                                hint="Write a condition, or say match_all: true.")]  # fmt: skip
+    trees: list[ast.Condition] = []
+    problems: list[Diagnostic] = []
+    rest = text
+    # What follows an error is read only to report its errors too: a loop, as a hostile text may have thousands.
+    while rest.strip() and len(problems) < MOST_ERRORS:
+        try:
+            found, rest = [_tree(rest)], ""
+        except UnexpectedInput as error:
+            problems.append(_syntax_error(rest, error))
+            before, rest = _around(rest, problems[-1].span.start)
+            found = _readable(before)
+        for tree in found:
+            wrong = [*_wrong_nodes(tree), *_over_limits(tree, limits)]
+            problems += wrong
+            trees += [] if wrong else [tree]
+    return trees, problems
+
+
+MOST_ERRORS = 20
+
+
+def open_pieces(text: str) -> list[ast.Node | str] | None:
+    """What a beginning of a filter consists of so far, or None if no filter begins so.
+
+    Nodes are what is finished; the words between them are still open, keywords in capitals and names in lower case.
+    """
     try:
-        tree = cast(ast.Condition, _lark().parse(text))
-    except UnexpectedInput as error:
-        return _read_around(text, error, limits)
-    problems = [*_wrong_nodes(tree), *_over_limits(tree, limits)]
-    return ([] if problems else [tree]), problems
+        parser = _lark().parse_interactive(text)
+        parser.exhaust_lexer()
+    except UnexpectedInput:
+        return None
+    pieces = list(_flat(parser.parser_state.value_stack))
+    finished = [piece for piece in pieces if isinstance(piece, ast.Node)]
+    return None if any(_wrong_nodes(node) or [*_over_limits(node, DEFAULT_LIMITS)] for node in finished) else pieces
 
 
-def _read_around(text: str, error: UnexpectedInput, limits: Limits) -> tuple[list[ast.Condition], list[Diagnostic]]:
-    """The rest of the filter is read only to report its errors too; an error of the cut itself is none."""
-    problem = _syntax_error(text, error)
-    before, after = _around(text, problem.span.start)
-    trees, cut = parse_pieces(before, limits) if before.strip() else ([], [])
-    later_trees, later = parse_pieces(after, limits) if after.strip() else ([], [])
-    return ([] if cut else trees) + later_trees, [problem, *later]
+def _flat(stack: Sequence[object]) -> Iterator[ast.Node | str]:
+    """The parser keeps the repeated part of an unfinished rule in a tree of its own."""
+    for piece in stack:
+        if isinstance(piece, ast.Node):
+            yield piece
+        elif isinstance(piece, Token):
+            yield piece.lower() if piece.type == "NAME" else piece.upper() if piece.isalpha() else str(piece)
+        else:
+            yield from _flat(cast(LarkTree[Token], piece).children)
+
+
+def _tree(text: str) -> ast.Condition:
+    return cast(ast.Condition, _lark().parse(text))
+
+
+def _readable(piece: str) -> list[ast.Condition]:
+    """A syntax error in a part that was cut out is an error of the cut, not of the filter."""
+    try:
+        return [_tree(piece)] if piece.strip() else []
+    except UnexpectedInput:
+        return []
 
 
 @cache
@@ -449,8 +492,8 @@ def _limit(what: str, most: str, span: Span) -> Diagnostic:
 # What people bring from other languages, and what it is called here.
 _FOREIGN = {
     "==": "=", "<>": "!=", "≠": "!=", "≥": ">=", "≤": "<=", "&&": "AND", "||": "OR", "&": "AND", "|": "OR",
-    "like": "CONTAINS", "ilike": "CONTAINS", "has": "HAS", "exists": "ANY", "“": "'", "”": "'", "‘": "'", "’": "'",
-    "!": "NOT", ";": "",
+    "like": "CONTAINS", "ilike": "CONTAINS", "has": "HAS", "exists": "ANY", "“": "'", "”": "'",
+    "\u2018": "'", "\u2019": "'", "!": "NOT", ";": "",
 }  # fmt: skip
 
 _SAID = {

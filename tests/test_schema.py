@@ -170,7 +170,7 @@ def test_the_role_has_no_way_around(connection: Connection) -> None:
 
 
 @pytest.fixture
-def owner(server_url: str, template: str) -> Iterator[tuple[str, str]]:
+def owner(server_url: str, template: str) -> Iterator[tuple[str, str]]:  # noqa: ARG001
     """A role without rights, by `template` a member of duelist_app, and the URL of an empty database that it owns."""
     name = f"duelist_owner_{os.getpid()}"
     url = urlsplit(server_url)

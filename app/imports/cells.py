@@ -41,14 +41,13 @@ class BadCell(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What the cells of a column hold: the type in the database, what a missing cell is there, how text is parsed.
+    """What the cells of a column hold: the type in the database, and how text is parsed.
 
     A parser gets text that is stripped, not empty and fit to be stored.
     """
 
     sql: str
     parse: Callable[..., object]
-    empty: str = "NULL"
     needs_zone: bool = False
 
 
@@ -202,8 +201,8 @@ RATE = Kind("numeric", _rate)
 STRIKE = Kind("bigint", _strike)
 DAY = Kind("date", _day)
 MOMENT = Kind("timestamptz", _moment, needs_zone=True)
-FLAG = Kind("boolean", _flag, empty="false")
-SET = Kind("text[]", _set, empty="'{}'")
+FLAG = Kind("boolean", _flag)
+SET = Kind("text[]", _set)
 CURRENCY = Kind(
     "text", partial(_code, known=CURRENCIES, code="bad-currency", what="ISO 4217 currency code such as EUR")
 )

@@ -134,7 +134,7 @@ _FILES = (
             ID,
             CUSTOMER,
             _column("name"),
-            Column("email", TEXT, False, {"email": "s.email", "email_valid": "coalesce(s.email ~ %(email)s, false)"}),
+            Column("email", TEXT, False, {"email": "s.email", "email_valid": "s.email ~ %(email)s"}),
             _column("phone"),
             _column("source"),
         ),

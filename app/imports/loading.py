@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import sqlalchemy as sa
 from psycopg.rows import class_row
 
 from app.database import Connection
@@ -10,6 +11,7 @@ from app.imports.checks import Parameters
 from app.imports.columns import FILES, Column, File
 from app.imports.report import FileReport
 from app.imports.staging import Staged
+from app.models import metadata
 
 
 def load(connection: Connection, staged: Mapping[str, Staged], parameters: Parameters) -> dict[str, FileReport]:
@@ -71,9 +73,9 @@ def _count_statement(file: File) -> str:
 def _upsert_statement(file: File, present: frozenset[str]) -> str:
     """Writes only rows that differ from what is stored."""
     values = {
-        target: _value(column, target, given, column.name in present)
+        target: _value(file, column, target, column.name in present)
         for column in file.columns
-        for target, given in column.gives.items()
+        for target in column.gives
     }
     if file.derived_columns:
         values["derived"] = _names_of_derived(file, present)
@@ -102,12 +104,13 @@ def _same_key(file: File) -> str:
     return " AND ".join(["old.company_id = %(company)s", *(f"old.{name} = s.{name}" for name in file.key)])
 
 
-def _value(column: Column, target: str, given: str, is_present: bool) -> str:
+def _value(file: File, column: Column, target: str, is_present: bool) -> str:
     """What the file states; a column that the file does not have leaves what is stored."""
-    stated = given if is_present else f"old.{target}"
+    stated = column.gives[target] if is_present else f"old.{target}"
     if column.derived:
         return f"CASE WHEN {_is_derived(column, target, is_present)} THEN {column.derived} ELSE {stated} END"
-    return stated if column.kind.empty == "NULL" else f"coalesce({stated}, {column.kind.empty})"
+    default = metadata.tables[file.table].columns[target].server_default
+    return f"coalesce({stated}, '{default.arg}')" if isinstance(default, sa.DefaultClause) else stated
 
 
 def _is_derived(column: Column, target: str, is_present: bool) -> str:

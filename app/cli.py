@@ -1,0 +1,373 @@
+"""The command line. Exit codes: 0, 1 (the answer is no, or the data has errors), 2 (the request is wrong)."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import orjson
+import psycopg
+import typer
+from pydantic import ValidationError
+
+from app import auth, companies, printing, queries
+from app.companies import BadCompany, Company
+from app.database import Database, DatabaseAway, database_url
+from app.embedded import EmbeddedError
+from app.imports import ImportRefused, Report, import_ledger
+from app.migrate import is_current, migrate
+from app.problems import Problem, as_problem
+from app.serving import PortTaken
+from app.serving import serve as serve_it
+from app.settings import Settings
+from dsl import CATALOG, FilterError
+from dsl.diagnostics import did_you_mean
+
+app = typer.Typer(
+    help="A list of who is due: filters over a receivables ledger.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+company_app = typer.Typer(help="The companies whose ledgers are kept.", no_args_is_help=True)
+key_app = typer.Typer(help="Keys for the HTTP interface.", no_args_is_help=True)
+app.add_typer(company_app, name="company")
+app.add_typer(key_app, name="key")
+
+Filter = Annotated[str, typer.Argument(metavar="FILTER", help="for example: invoice.balance > 1000")]
+Level = Annotated[Literal["customer", "group"], typer.Option(help="what the filter describes")]
+AsOf = Annotated[str | None, typer.Option("--as-of", metavar="DATE", help="the company's today when absent")]
+Params = Annotated[
+    list[str] | None, typer.Option("--param", metavar="K=V", help="value of $k; given again it becomes a list")
+]
+Everyone = Annotated[bool, typer.Option("--match-all", help="an empty filter selects everyone")]
+OfCompany = Annotated[str | None, typer.Option("--company", metavar="NAME", help="needed where there are several")]
+TextOrJson = Annotated[Literal["text", "json"], typer.Option("--format", help="json: the body of the HTTP answer")]
+TableOrJson = Annotated[Literal["table", "json"], typer.Option("--format")]
+
+NOBODY = Company(0, "", None, "EUR", "UTC")  # what a filter means does not depend on whose ledger it is
+
+NO, WRONG = 1, 2
+
+# ---------------------------------------------------------------- filters
+
+
+@app.command()
+def preview(
+    filter: Filter,
+    level: Level = "customer",
+    as_of: AsOf = None,
+    param: Params = None,
+    rows: Annotated[queries.Kind | None, typer.Option(help="which rows of the answer")] = None,
+    limit: Annotated[int | None, typer.Option(help="rows of a page, at most 500; 50 when absent")] = None,
+    match_all: Everyone = False,
+    company: OfCompany = None,
+    format: Annotated[Literal["table", "json", "csv", "ndjson"], typer.Option()] = "table",
+) -> None:
+    """Show whom a filter selects."""
+    asked = {"filter": filter, "level": level, "as_of": as_of, "params": _params(param), "match_all": match_all}
+    if format in ("csv", "ndjson"):
+        if limit is not None:
+            raise typer.BadParameter("csv and ndjson are the whole answer", param_hint="--limit")
+        _export(queries.Exporting.model_validate({**asked, "rows": rows}), company, format)
+    else:
+        paged = queries.Paged.model_validate(asked | ({} if limit is None else {"limit": limit}))
+        _preview(paged, company, rows, as_json=format == "json")
+
+
+def _preview(asked: queries.Paged, name: str | None, rows: queries.Kind | None, *, as_json: bool) -> None:
+    own: queries.Kind = "groups" if asked.level == "group" else "customers"
+    settings = Settings()
+    with _database(settings) as database:
+        company, cursors = companies.chosen(database, name), queries.Cursors(settings.signing_key())
+        if rows in (None, "customers", "groups"):
+            answer = queries.preview(database, cursors, company, asked)
+            kind = rows or own
+            if kind not in answer["counts"]:
+                raise typer.BadParameter("there are rows of groups at level group only", param_hint="--rows")
+            count = answer["counts"][kind]
+        else:
+            answer = queries.rows_of(database, cursors, company, asked, rows)
+            kind, count = rows, answer["count"]
+    if as_json:
+        _write_json(answer)
+    else:
+        printing.draw_documents(asked.filter, answer.get("warnings", []), "warning")
+        printing.previewed(answer, kind)
+    raise typer.Exit(0 if count else NO)
+
+
+def _export(asked: queries.Exporting, name: str | None, format: queries.Format) -> None:
+    settings = Settings()
+    found = 0
+    with _database(settings) as database:
+        company = companies.chosen(database, name)
+        exported = queries.export(database, company, asked, format, timeout_ms=settings.export_timeout_ms)
+        with closing(exported) as chunks:
+            for chunk in chunks:
+                found += 1
+                sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+    raise typer.Exit(0 if found > (format == "csv") else NO)  # the names of the columns are no row
+
+
+@app.command("compile")
+def compile_filter(
+    filter: Filter,
+    level: Level = "customer",
+    as_of: AsOf = None,
+    param: Params = None,
+    match_all: Everyone = False,
+    format: TextOrJson = "text",
+) -> None:
+    """Show the SQL of a filter."""
+    found = queries.compiled(_dated(filter, level, as_of, param, match_all), NOBODY)
+    if format == "json":
+        return _write_json(found)
+    printing.say(f"{found['english']}\n\n{found['sql']}\n")
+    printing.table([{"parameter": name, "value": str(value)} for name, value in found["params"].items()])
+    return None
+
+
+@app.command()
+def english(
+    filter: Filter,
+    level: Level = "customer",
+    as_of: AsOf = None,
+    param: Params = None,
+    match_all: Everyone = False,
+    format: TextOrJson = "text",
+) -> None:
+    """Say what a filter means."""
+    found = queries.english_of(_dated(filter, level, as_of, param, match_all), NOBODY)
+    if format == "json":
+        _write_json(found)
+    else:
+        printing.say(found["english"])
+
+
+@app.command("format")
+def format_filter(filter: Filter, level: Level = "customer", param: Params = None, format: TextOrJson = "text") -> None:
+    """Write a filter in canonical text."""
+    found = queries.formatted(_asked(filter, level, param))
+    if format == "json":
+        _write_json(found)
+    else:
+        print(found["canonical"])
+
+
+@app.command()
+def check(filter: Filter, level: Level = "customer", param: Params = None, format: TextOrJson = "text") -> None:
+    """Say everything that is wrong with a filter, and what to beware of."""
+    found = queries.checked(_asked(filter, level, param), NOBODY, several_currencies=False)
+    if format == "json":
+        _write_json(found)
+    else:
+        printing.draw_documents(filter, found["errors"])
+        printing.draw_documents(filter, found["warnings"], "warning")
+        printing.say("the filter is right" if found["ok"] else "the filter is wrong")
+    raise typer.Exit(0 if found["ok"] else NO)
+
+
+@app.command()
+def why(filter: Filter, customer: Annotated[str, typer.Argument(metavar="CUSTOMER_SOURCE_ID")]) -> None:
+    """Not yet: say why a customer matches a filter, or does not."""
+    raise typer.BadParameter(f"not yet: `why` can be asked neither of '{customer}' nor about '{filter}'")
+
+
+@app.command()
+def catalog(
+    entity: Annotated[str | None, typer.Argument(metavar="[ENTITY]")] = None, format: TableOrJson = "table"
+) -> None:
+    """List what a filter can name."""
+    found = queries.described(CATALOG)
+    if entity is not None:
+        named = [known for known in found["entities"] if entity.lower() in (known["name"], known["plural"])]
+        if not named:
+            meant = did_you_mean(entity, CATALOG.entities) or list(CATALOG.entities)
+            raise typer.BadParameter(f"there is no entity '{entity}'; did you mean {' or '.join(meant)}?")
+        found["entities"] = named
+    if format == "json":
+        return _write_json(found)
+    for number, described in enumerate(found["entities"]):
+        printing.say(f"{'' if number == 0 else chr(10)}{described['name']}: {described['help']}")
+        printing.table([_line(described["name"], field) for field in described["fields"]])
+    return None
+
+
+def _line(entity: str, field: dict[str, Any]) -> dict[str, str]:
+    choices = field["choices"] if len(field["choices"]) < 20 else []
+    example = f"{entity}.{field['name']} {field['example']}" if field["example"] else ""
+    parts = (field["help"], " ".join(choices), example and f"for example {example}")
+    return {"field": field["name"], "type": str(field["type"]), "": "; ".join(part for part in parts if part)}
+
+
+# ---------------------------------------------------------------- the ledger
+
+
+@app.command("import")
+def import_files(
+    paths: Annotated[list[Path], typer.Argument(metavar="DIR_OR_FILES")],
+    company: OfCompany = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="check everything, write nothing")] = False,
+    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="import the rest")] = False,
+    map: Annotated[list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="a column's name here")] = None,
+    format: TableOrJson = "table",
+) -> None:
+    """Import files of a ledger: all of them, or nothing."""
+    renamed = dict(_pair(text, "--map") for text in map or [])
+    with _database(Settings()) as database:
+        into = companies.chosen(database, company)
+        try:
+            with printing.progress() as told, database.transaction(into.company_id, write=True) as connection:
+                report = import_ledger(
+                    connection, into, paths, skip_bad_rows=skip_bad_rows, dry_run=dry_run, rename=renamed, progress=told
+                )
+        except ImportRefused as refused:
+            report = Report({}, problems=refused.problems, problem_count=refused.total)
+            _imported(report, format)
+            printing.note("nothing was imported")
+            raise typer.Exit(NO) from None
+    _imported(report, format)
+    printing.note("a dry run: nothing was written" if dry_run else f"imported into '{into.name}'")
+    raise typer.Exit(NO if report.problem_count else 0)
+
+
+def _imported(report: Report, format: str) -> None:
+    if format == "json":
+        _write_json(asdict(report))
+    else:
+        printing.imported(report)
+        printing.bad_rows(report.problems, report.problem_count)
+
+
+@company_app.command("create")
+def create_company(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    currency: Annotated[str, typer.Option(help="the base currency (ISO 4217)")],
+    country: Annotated[str | None, typer.Option(help="where it is at home (ISO 3166-1 alpha-2)")] = None,
+    time_zone: Annotated[str, typer.Option(help="whose calendar it keeps, such as Europe/Berlin")] = "UTC",
+) -> None:
+    """Make a company."""
+    with _database(Settings()) as database:
+        made = companies.create(database, name, currency=currency, country=country, time_zone=time_zone)
+    printing.say(f"made company '{made.name}'; import its ledger with: duelist import DIR --company '{made.name}'")
+
+
+@company_app.command("list")
+def list_companies(format: TableOrJson = "table") -> None:
+    """List the companies."""
+    with _database(Settings()) as database:
+        rows = [asdict(known) for known in companies.listed(database)]
+    if format == "json":
+        _write_json(rows)
+    elif rows:
+        printing.table(rows)
+    else:
+        printing.note("there is no company yet; make one with: duelist company create NAME --currency EUR")
+
+
+@key_app.command("create")
+def create_key(
+    company: OfCompany = None, scope: Annotated[auth.Scope, typer.Option(help="what it allows")] = "read"
+) -> None:
+    """Make a key. It is shown once."""
+    with _database(Settings()) as database:
+        print(auth.create_key(database, companies.chosen(database, company), scope))
+    printing.note("keep it: it cannot be shown again")
+
+
+# ---------------------------------------------------------------- the service
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="127.0.0.1 when absent")] = None,
+    port: Annotated[int | None, typer.Option(help="8000 when absent")] = None,
+    sample: Annotated[bool, typer.Option("--sample", help="load a made-up ledger when there is none")] = False,
+) -> None:
+    """Serve the HTTP interface and the page."""
+    chosen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    settings = Settings.model_validate(Settings().model_dump() | chosen)
+    with suppress(KeyboardInterrupt):
+        serve_it(settings, with_sample=sample, say=printing.say, progress=printing.progress)
+
+
+@app.command("migrate")
+def migrate_database() -> None:
+    """Bring the database's schema to the newest revision."""
+    with database_url(Settings()) as url:
+        was_current = is_current(url)
+        migrate(url)
+    printing.say("the database was at the newest revision" if was_current else "the database is migrated")
+
+
+# ---------------------------------------------------------------- what the commands share
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Database]:
+    """The embedded database is ours to migrate; another one only when told."""
+    with database_url(settings) as url:
+        if not is_current(url):
+            if settings.database_url:
+                _stop("the database is not migrated; run: duelist migrate")
+            migrate(url)
+        with closing(Database(url)) as database:
+            yield database
+
+
+def _asked(filter: str, level: str, param: Sequence[str] | None) -> queries.Asked:
+    return queries.Asked.model_validate({"filter": filter, "level": level, "params": _params(param)})
+
+
+def _dated(filter: str, level: str, as_of: str | None, param: Sequence[str] | None, match_all: bool) -> queries.Dated:
+    asked = {"filter": filter, "level": level, "as_of": as_of, "params": _params(param), "match_all": match_all}
+    return queries.Dated.model_validate(asked)
+
+
+def _params(given: Sequence[str] | None) -> dict[str, str | list[str]] | None:
+    found: dict[str, list[str]] = {}
+    for name, value in (_pair(text, "--param") for text in given or []):
+        found.setdefault(name.removeprefix("$"), []).append(value)
+    return {name: values if len(values) > 1 else values[0] for name, values in found.items()} or None
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise typer.BadParameter(f"'{text}' is not of the form name=value", param_hint=option)
+    return name, value
+
+
+def _write_json(document: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps(document, default=str, option=orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()
+
+
+def _stop(message: str) -> NoReturn:
+    printing.note(f"duelist: {message}")
+    raise SystemExit(WRONG)
+
+
+def main() -> None:
+    try:
+        app(prog_name="duelist")
+    except FilterError as wrong:
+        printing.draw_all(wrong.text, wrong.diagnostics)
+        raise SystemExit(WRONG) from None
+    except ValidationError as wrong:
+        _stop("; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in wrong.errors()))
+    except (BadCompany, EmbeddedError, PortTaken) as wrong:
+        _stop(str(wrong))
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; what Python flushes at its end must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except (Problem, DatabaseAway, psycopg.Error) as failure:
+        problem = as_problem(failure)
+        _stop(problem.detail if problem else f"the database refused: {failure}")

@@ -1,0 +1,33 @@
+"""Questions to a ledger: what a filter means, whom it selects, and single records as they are stored."""
+
+from app.queries.answers import Format, export, preview, rows_of, several_currencies
+from app.queries.asked import Asked, Asking, Completing, Dated, Exporting, Kind, Paged, ask
+from app.queries.catalog import described
+from app.queries.cursors import Cursors
+from app.queries.readings import checked, compiled, completed, english_of, formatted
+from app.queries.records import RECORDS, record
+
+__all__ = [
+    "RECORDS",
+    "Asked",
+    "Asking",
+    "Completing",
+    "Cursors",
+    "Dated",
+    "Exporting",
+    "Format",
+    "Kind",
+    "Paged",
+    "ask",
+    "checked",
+    "compiled",
+    "completed",
+    "described",
+    "english_of",
+    "export",
+    "formatted",
+    "preview",
+    "record",
+    "rows_of",
+    "several_currencies",
+]

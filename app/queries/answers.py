@@ -1,0 +1,221 @@
+"""Whom and what a filter selects: counts, pages and whole answers. All of one answer is read in one transaction."""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Literal
+
+import orjson
+import sqlalchemy as sa
+
+from app.companies import Company
+from app.database import Connection, Database
+from app.problems import Problem, diagnosed
+from app.queries.asked import Asking, Exporting, Kind, Paged, ask
+from app.queries.cells import Row as ShownRow
+from app.queries.cells import Shown
+from app.queries.cursors import Cursors, Place
+from dsl import CATALOG, Analysis, typed
+from dsl.catalog import Field
+from dsl.compiler import render, select_count, select_rows
+from dsl.explainer import english
+from dsl.matching import matching_rows
+from dsl.typed import Filter, Row
+from dsl.types import MONEY
+from dsl.warnings import warn
+
+Document = dict[str, Any]
+Format = Literal["csv", "ndjson"]
+
+# What stands in every row, before the fields that the filter names.
+_ALWAYS: Mapping[str, tuple[str, ...]] = {
+    "group": ("source_id", "name"),
+    "customer": ("source_id", "name"),
+    "invoice": ("source_id", "customer.source_id", "customer.name", "reference", "issue_date", "due_date", "amount",
+                "balance", "currency", "status", "days_overdue"),
+    "payment": ("source_id", "customer.source_id", "customer.name", "reference", "date", "amount", "amount_remaining",
+                "currency", "status"),
+    "credit_note": ("source_id", "customer.source_id", "customer.name", "reference", "issue_date", "amount",
+                    "amount_remaining", "currency", "status"),
+}  # fmt: skip
+
+_ENTITIES: Mapping[Kind, str] = {
+    "groups": "group",
+    "customers": "customer",
+    "invoices": "invoice",
+    "payments": "payment",
+    "credit_notes": "credit_note",
+}
+_BATCH = 500
+
+
+def preview(database: Database, cursors: Cursors, company: Company, asked: Paged) -> Document:
+    """Counts of everything the filter is about, and a page of the customers (and, at level group, of the groups)."""
+    asking, place = _placed(cursors, asked, company, "preview")
+    listed: tuple[Kind, ...] = ("groups", "customers") if asked.level == "group" else ("customers",)
+    lists = {kind: list_of(asking, kind) for kind in (*listed, *_COUNTED)}
+    with database.transaction(company.company_id, asking.as_of) as connection:
+        counts = {kind: _count(connection, asking, lists[kind]) for kind in lists}
+        pages = {kind: _page(connection, asking, lists[kind], place, kind, asked.limit) for kind in listed}
+        several_currencies = _several_currencies(connection, company)
+    after: dict[str, str] = {kind: page.after for kind, page in pages.items() if page.after is not None}
+    return {
+        "as_of": asking.as_of,
+        "level": asked.level,
+        "canonical": asking.analysis.canonical,
+        "english": english(asking.analysis.lowered, asking.as_of),
+        "warnings": warnings_of(asking, several_currencies),
+        "counts": counts,
+        **{kind: page.rows for kind, page in pages.items()},
+        "next_cursor": cursors.write(Place(asking.as_of, after), asked, asking, "preview") if after else None,
+    }
+
+
+_COUNTED: tuple[Kind, ...] = ("invoices", "payments")
+
+
+def rows_of(database: Database, cursors: Cursors, company: Company, asked: Paged, kind: Kind) -> Document:
+    """A page of the rows that the filter is about."""
+    asking, place = _placed(cursors, asked, company, kind)
+    selected = list_of(asking, kind)
+    with database.transaction(company.company_id, asking.as_of) as connection:
+        count = _count(connection, asking, selected)
+        page = _page(connection, asking, selected, place, kind, asked.limit)
+    after = None if page.after is None else Place(asking.as_of, {kind: page.after})
+    return {
+        "as_of": asking.as_of,
+        "count": count,
+        kind: page.rows,
+        "next_cursor": cursors.write(after, asked, asking, kind) if after else None,
+    }
+
+
+def export(
+    database: Database, company: Company, asked: Exporting, form: Format, *, timeout_ms: int
+) -> Generator[bytes, None, None]:
+    """The whole answer, read bit by bit as it is taken."""
+    kind: Kind = asked.rows or ("groups" if asked.level == "group" else "customers")
+    if kind == "groups" and asked.level != "group":
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", "There are rows of groups at level group only.")
+    asking = ask(asked, company, answered=True)
+    selected = list_of(asking, kind)
+    shown = selected.shown
+    with (
+        database.transaction(company.company_id, asking.as_of, timeout_ms=timeout_ms) as connection,
+        connection.cursor(name="export") as cursor,
+    ):
+        # A reader that stops reading must not keep the connection for ever.
+        connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = {int(timeout_ms)}".encode())
+        statement = render(select_rows(selected.filter, asking.question, selected.fields))
+        cursor.execute(statement.sql.encode(), statement.parameters)
+        if form == "csv":
+            yield shown.csv_header().encode()
+        while batch := [shown.row(values) for values in cursor.fetchmany(_BATCH)]:
+            yield shown.csv(batch).encode() if form == "csv" else b"".join(map(_line, batch))
+
+
+def _line(row: ShownRow) -> bytes:
+    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def warnings_of(asking: Asking, several_currencies: bool) -> list[Document]:
+    found = warn(asking.analysis, several_currencies=several_currencies, past=asking.is_past)
+    return [diagnosed(asking.analysis.text, warning) for warning in found]
+
+
+# ---------------------------------------------------------------- lists of rows
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Which rows, and which of their fields."""
+
+    filter: Filter
+    fields: Mapping[str, tuple[Row, Field]]
+
+    @property
+    def shown(self) -> Shown:
+        return Shown({name: field for name, (_, field) in self.fields.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    rows: list[ShownRow]
+    after: str | None = None
+
+
+def list_of(asking: Asking, kind: Kind) -> Listed:
+    analysis, entity = asking.analysis, _ENTITIES[kind]
+    of_root = analysis.lowered.root.entity.name == entity
+    selected = analysis.lowered if of_root else matching_rows(analysis, CATALOG, entity)
+    named = analysis.named_fields if of_root else _named(analysis, selected.root)
+    always = {path.replace(".", "_"): _field(selected.root, path) for path in _ALWAYS[entity]}
+    if any(field.type is MONEY for _, field in named.values()) and "currency" in selected.root.entity.fields:
+        always["currency"] = _field(selected.root, "currency")
+    return Listed(selected, {**always, **named})
+
+
+def _field(row: Row, path: str) -> tuple[Row, Field]:
+    entity, _, name = path.rpartition(".")
+    if not entity:
+        return row, row.entity.fields[name]
+    assert row.owner is not None
+    return row.owner, row.owner.entity.fields[name]
+
+
+def _named(analysis: Analysis, row: Row) -> dict[str, tuple[Row, Field]]:
+    """The fields of such a row that the filter names, wherever it does."""
+    return {
+        node.field.name: (row, node.field)
+        for node in typed.nodes(analysis.checked.condition)
+        if isinstance(node, typed.FieldOf) and node.row.entity is row.entity
+    }
+
+
+# ---------------------------------------------------------------- reading
+
+
+def _placed(cursors: Cursors, asked: Paged, company: Company, what: str) -> tuple[Asking, Place | None]:
+    """The question, as of the day of its first page."""
+    asking = ask(asked, company, answered=True)
+    if asked.cursor is None:
+        return asking, None
+    place = cursors.read(asked.cursor, asked, asking, what)
+    return Asking(asking.analysis, company, place.as_of), place
+
+
+def _count(connection: Connection, asking: Asking, selected: Listed) -> int:
+    [(count,)] = _run(connection, select_count(selected.filter, asking.question))
+    return int(count)
+
+
+def _page(
+    connection: Connection, asking: Asking, selected: Listed, place: Place | None, kind: Kind, limit: int
+) -> _Page:
+    """One row more than the page is asked for: it tells whether there is a next one."""
+    if place and kind not in place.after:
+        return _Page([])
+    after = place.after[kind] if place else None
+    statement = select_rows(selected.filter, asking.question, selected.fields, after=after, limit=limit + 1)
+    rows = list(map(selected.shown.row, _run(connection, statement)))
+    return _Page(rows[:limit], str(rows[limit - 1]["source_id"]) if len(rows) > limit else None)
+
+
+def _run(connection: Connection, select: sa.Select[Any]) -> list[tuple[Any, ...]]:
+    statement = render(select)
+    return connection.execute(statement.sql.encode(), statement.parameters).fetchall()
+
+
+def _several_currencies(connection: Connection, company: Company) -> bool:
+    """By what is quick to see: rates, or an account in another currency."""
+    question = """
+        SELECT EXISTS (SELECT FROM fx_rate WHERE company_id = %(company)s)
+            OR EXISTS (SELECT FROM customer WHERE company_id = %(company)s AND currency <> %(base)s)
+    """
+    [(found,)] = connection.execute(question, {"company": company.company_id, "base": company.base_currency})
+    return bool(found)
+
+
+def several_currencies(database: Database, company: Company) -> bool:
+    with database.transaction(company.company_id) as connection:
+        return _several_currencies(connection, company)

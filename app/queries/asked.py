@@ -1,0 +1,99 @@
+"""What a caller may ask, and the question it comes to: a filter that is accepted, for a company and a day."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from app.companies import Company
+from dsl import CATALOG, Analysis, analyze, everyone
+from dsl.compiler import Question
+
+Level = Literal["customer", "group"]
+Kind = Literal["customers", "groups", "invoices", "payments", "credit_notes"]
+Value = bool | int | Decimal | str
+
+LARGEST_PAGE = 500
+
+
+def _day(value: object) -> object:
+    """As JSON has it: text, and not a count of seconds."""
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+        return date.fromisoformat(value)
+    if isinstance(value, date):
+        return value
+    raise ValueError("a day is written year-month-day: 2026-01-31")
+
+
+Day = Annotated[date, BeforeValidator(_day), Field(ge=date(1900, 1, 1), le=date(2200, 12, 31))]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Asked(_Request):
+    """A filter to be read."""
+
+    filter: str = Field(examples=["invoice.balance > 1000 AND customer.rating = 'D'"])
+    level: Level = "customer"
+    params: dict[str, Value | list[Value]] | None = Field(None, description="values of the filter's $parameters")
+    match_all: bool = Field(False, description="an empty filter selects everyone")
+
+
+class Dated(Asked):
+    """A filter to be read as of a day."""
+
+    as_of: Day | None = Field(None, description="the company's today when absent")
+
+
+class Paged(Dated):
+    """A filter to be answered."""
+
+    limit: int = Field(50, ge=1, le=LARGEST_PAGE)
+    cursor: str | None = Field(None, description="`next_cursor` of the page before")
+
+
+class Exporting(Dated):
+    """A filter to be answered as a whole."""
+
+    rows: Kind | None = Field(None, description="the customers, or at level group the groups, when absent")
+
+
+class Completing(_Request):
+    """A filter that is being written."""
+
+    text: str
+    cursor: int = Field(ge=0, description="where in the text, in characters")
+    level: Level = "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    analysis: Analysis
+    company: Company
+    as_of: date
+
+    @property
+    def is_past(self) -> bool:
+        return self.as_of < self.company.today
+
+    @property
+    def question(self) -> Question:
+        return Question(self.company.company_id, self.as_of, historic=self.is_past)
+
+
+def analysis_of(asked: Asked, *, answered: bool = False) -> Analysis:
+    """Raises `FilterError`. To be answered, a filter needs the values of all its parameters."""
+    if asked.match_all and not asked.filter.strip():
+        return everyone(CATALOG, asked.level)
+    parameters: Mapping[str, object] | None = {} if answered and asked.params is None else asked.params
+    return analyze(asked.filter, CATALOG, level=asked.level, parameters=parameters)
+
+
+def ask(asked: Dated, company: Company, *, answered: bool = False) -> Asking:
+    return Asking(analysis_of(asked, answered=answered), company, asked.as_of or company.today)

@@ -1,0 +1,70 @@
+"""What can be said about a filter without asking the ledger."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from dsl.tree_json import to_json
+
+from app.companies import Company
+from app.problems import diagnosed
+from app.queries.answers import list_of, warnings_of
+from app.queries.asked import Asked, Asking, Completing, Dated, analysis_of, ask
+from dsl import CATALOG, FilterError, typed
+from dsl.compiler import render, select_rows
+from dsl.completer import complete
+from dsl.explainer import english
+
+Document = dict[str, Any]
+
+
+def checked(asked: Asked, company: Company, several_currencies: bool) -> Document:
+    try:
+        asking = Asking(analysis_of(asked), company, company.today)
+    except FilterError as wrong:
+        errors = [diagnosed(wrong.text, diagnostic) for diagnostic in wrong.diagnostics]
+        return {"ok": False, "errors": errors, "warnings": []}
+    return {"ok": True, "errors": [], "warnings": warnings_of(asking, several_currencies)}
+
+
+def compiled(asked: Dated, company: Company) -> Document:
+    """The SQL is that of the whole answer."""
+    asking = ask(asked, company)
+    analysis = asking.analysis
+    selected = list_of(asking, "groups" if asked.level == "group" else "customers")
+    statement = render(select_rows(selected.filter, asking.question, selected.fields))
+    return {
+        "canonical": analysis.canonical,
+        "english": english(analysis.lowered, asking.as_of),
+        "ast": to_json(analysis.tree) if analysis.tree else None,
+        "sql": statement.sql,
+        "params": statement.parameters,
+        "entities": sorted(set(_entities(analysis.checked.condition))),
+        "fields": sorted(set(_fields(analysis.checked.condition))),
+    }
+
+
+def _entities(condition: typed.Predicate) -> Iterator[str]:
+    for node in typed.nodes(condition):
+        if isinstance(node, typed.FieldOf | typed.Block | typed.Aggregated | typed.FirstOf):
+            yield node.row.entity.name
+
+
+def _fields(condition: typed.Predicate) -> Iterator[str]:
+    for node in typed.nodes(condition):
+        if isinstance(node, typed.FieldOf):
+            yield f"{node.row.entity.name}.{node.field.name}"
+
+
+def english_of(asked: Dated, company: Company) -> Document:
+    asking = ask(asked, company)
+    return {"as_of": asking.as_of, "english": english(asking.analysis.lowered, asking.as_of)}
+
+
+def formatted(asked: Asked) -> Document:
+    return {"canonical": analysis_of(asked).canonical}
+
+
+def completed(asked: Completing) -> Document:
+    found = complete(asked.text, min(asked.cursor, len(asked.text)), CATALOG, asked.level)
+    items = [{"insert": i.insert, "label": i.label, "kind": i.kind, "help": i.help} for i in found.items]
+    return {"start": found.start, "end": found.end, "items": items}

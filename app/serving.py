@@ -1,0 +1,123 @@
+"""`duelist serve`: the database is started and migrated, the sample loaded, a key made, and then it serves."""
+
+import errno
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import uvicorn
+
+from app import auth, companies, sample
+from app.companies import Company
+from app.database import Database, database_url
+from app.imports import Progress, import_ledger
+from app.main import create_app
+from app.metrics import set_up_logging
+from app.migrate import migrate
+from app.settings import Settings
+
+Say = Callable[[str], None]
+Bars = Callable[[], AbstractContextManager[Progress]]
+
+BACKLOG = 1024
+LEAVING_SECONDS = 5
+EXAMPLE = "invoice.balance > 1000 AND invoice.days_overdue > 30"
+
+
+class PortTaken(OSError):
+    """The address cannot be served; the message says why."""
+
+
+def serve(settings: Settings, *, with_sample: bool, say: Say, progress: Bars) -> None:
+    # Told to stop by a service manager, everything is closed as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    set_up_logging(settings.log_level)
+    with closing(_listening(settings)) as listener:
+        host, port = listener.getsockname()[:2]
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        with database_url(settings) as url:
+            migrate(url)
+            key = _prepare(settings, url, with_sample=with_sample, say=say, progress=progress)
+            app = create_app(settings, url, page_key=key if settings.is_private else None)
+            say(_greeting(address, key))
+            config = uvicorn.Config(
+                app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=LEAVING_SECONDS
+            )
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listening(settings: Settings) -> socket.socket:
+    """Taken before anything is started: a port in use is told at once."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        reason = "another program serves there; choose another --port" if taken else str(error)
+        raise PortTaken(f"{settings.host} port {settings.port} cannot be served: {reason}") from error
+
+
+def _prepare(settings: Settings, url: str, *, with_sample: bool, say: Say, progress: Bars) -> str | None:
+    """The key to be shown, if there is one to show."""
+    with closing(Database(url)) as database:
+        if with_sample and _wants_sample(database):
+            say("loading the sample ledger")
+            with progress() as told:
+                load_sample(database, told)
+        known = companies.listed(database)
+        if not known:
+            say("there is no company yet; make one with: duelist company create NAME --currency EUR")
+        return _run_key(settings, database, known[0]) if known and (settings.is_private or with_sample) else None
+
+
+def _wants_sample(database: Database) -> bool:
+    """Also where an earlier start was stopped before the sample was in."""
+    match companies.listed(database):
+        case []:
+            return True
+        case [Company(name=sample.NAME) as company]:
+            with database.transaction(company.company_id) as connection:
+                return connection.execute("SELECT FROM customer LIMIT 1").fetchone() is None
+        case _:
+            return False
+
+
+def load_sample(database: Database, progress: Progress | None = None) -> Company:
+    known = [company for company in companies.listed(database) if company.name == sample.NAME]
+    company = known[0] if known else companies.create(
+        database, sample.NAME, currency=sample.BASE_CURRENCY, country=sample.COUNTRY, time_zone=sample.TIME_ZONE
+    )  # fmt: skip
+    with (
+        TemporaryDirectory() as folder,
+        database.transaction(company.company_id, write=True) as connection,
+    ):
+        sample.write_sample(Path(folder), company.today)
+        import_ledger(connection, company, [Path(folder)], progress=progress)
+    return company
+
+
+def _run_key(settings: Settings, database: Database, company: Company) -> str:
+    """The key of earlier starts, unless it is of another database."""
+    kept = settings.run_key()
+    if kept and auth.caller_of(database, kept):
+        return kept
+    key = auth.create_key(database, company, "admin")
+    settings.keep_run_key(key)
+    return key
+
+
+def _greeting(address: str, key: str | None) -> str:
+    lines = [f"\nDuelist serves {address}  (Ctrl-C stops it)"]
+    if key:
+        lines += [
+            f"key      {key}",
+            f"example  curl -s {address}/v1/preview -H 'Authorization: Bearer {key}' \\",
+            f"              -H 'Content-Type: application/json' -d '{{\"filter\": \"{EXAMPLE}\"}}'",
+        ]
+    else:
+        lines.append("make a key with: duelist key create --scope read")
+    return "\n".join(lines)

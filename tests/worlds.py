@@ -1,0 +1,71 @@
+"""Random ledgers in the real database, beside the independent evaluator's own reading of the same files."""
+
+import os
+import random
+import tempfile
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from app.database import Database
+from app.imports import import_ledger
+from dsl.compiler import Question, Statement, render, select_count, select_rows
+from dsl.typed import Filter
+from tests.oracle.generate import Case, random_case
+from tests.oracle.ledger import write_folder
+from tests.oracle.metrics import World
+
+TODAY = date(2026, 3, 31)
+LEDGERS = int(os.environ.get("DUELIST_LEDGERS", "60"))
+FILTERS = int(os.environ.get("DUELIST_FILTERS", "60"))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One ledger as a company of the database, and as the evaluator sees it."""
+
+    database: Database
+    company_id: int
+    case: Case
+    world: World
+
+    @property
+    def question(self) -> Question:
+        return Question(self.company_id, self.case.as_of, self.case.as_of < self.case.today)
+
+    def run(self, statement: Statement) -> list[tuple[Any, ...]]:
+        with self.database.transaction(self.company_id, self.case.as_of) as connection:
+            return connection.execute(statement.sql.encode(), statement.parameters).fetchall()
+
+    def source_ids(self, filter_: Filter) -> list[str]:
+        """In the order the database gives them, so that a double would show."""
+        key = {"source_id": (filter_.root, filter_.root.entity.fields["source_id"])}
+        return [row[0] for row in self.run(render(select_rows(filter_, self.question, key)))]
+
+    def count(self, filter_: Filter) -> int:
+        return int(self.run(render(select_count(filter_, self.question)))[0][0])
+
+
+def load(database: Database, seed: int) -> Loaded:
+    made = random_case(random.Random(seed), TODAY)
+    company = replace(made.company, name=f"{made.company.name} {seed}")
+    case = replace(made, company=company)
+    with database.owner() as connection:
+        row = connection.execute(
+            "INSERT INTO company (name, country, base_currency, time_zone) VALUES (%s, %s, %s, %s) RETURNING company_id",
+            [company.name, company.country, company.base_currency, company.time_zone],
+        ).fetchone()
+    assert row is not None
+    company_id = int(str(row[0]))
+    with tempfile.TemporaryDirectory() as folder, database.transaction(company_id, write=True) as connection:
+        write_folder(Path(folder), case.rows)
+        import_ledger(connection, _Company(company_id, company.base_currency, company.time_zone), [Path(folder)])
+    return Loaded(database, company_id, case, case.world())
+
+
+@dataclass(frozen=True)
+class _Company:
+    company_id: int
+    base_currency: str
+    time_zone: str
