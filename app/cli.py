@@ -153,7 +153,7 @@ def english(
 @app.command("format")
 def format_filter(filter: Filter, level: Level = "customer", param: Params = None, format: TextOrJson = "text") -> None:
     """Write a filter in canonical text."""
-    found = queries.formatted(_asked(filter, level, param))
+    found = queries.formatted(_dated(filter, level, None, param, match_all=False))
     if format == "json":
         _write_json(found)
     else:
@@ -161,9 +161,16 @@ def format_filter(filter: Filter, level: Level = "customer", param: Params = Non
 
 
 @app.command()
-def check(filter: Filter, level: Level = "customer", param: Params = None, format: TextOrJson = "text") -> None:
+def check(
+    filter: Filter,
+    level: Level = "customer",
+    as_of: AsOf = None,
+    param: Params = None,
+    match_all: Everyone = False,
+    format: TextOrJson = "text",
+) -> None:
     """Say everything that is wrong with a filter, and what to beware of."""
-    found = queries.checked(_asked(filter, level, param), NOBODY, several_currencies=False)
+    found = queries.checked(_dated(filter, level, as_of, param, match_all), NOBODY, several_currencies=False)
     if format == "json":
         _write_json(found)
     else:
@@ -321,10 +328,6 @@ def _database(settings: Settings) -> Iterator[Database]:
             yield database
 
 
-def _asked(filter: str, level: str, param: Sequence[str] | None) -> queries.Asked:
-    return queries.Asked.model_validate({"filter": filter, "level": level, "params": _params(param)})
-
-
 def _dated(filter: str, level: str, as_of: str | None, param: Sequence[str] | None, match_all: bool) -> queries.Dated:
     asked = {"filter": filter, "level": level, "as_of": as_of, "params": _params(param), "match_all": match_all}
     return queries.Dated.model_validate(asked)
@@ -371,3 +374,9 @@ def main() -> None:
     except (Problem, DatabaseAway, psycopg.Error) as failure:
         problem = as_problem(failure)
         _stop(problem.detail if problem else f"the database refused: {failure}")
+    except Exception as fault:
+        if os.environ.get("DUELIST_LOG_LEVEL") == "debug":
+            raise
+        _stop(
+            f"a fault of ours, please report it: {type(fault).__name__}: {fault} (DUELIST_LOG_LEVEL=debug shows more)"
+        )

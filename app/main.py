@@ -1,7 +1,7 @@
 """The HTTP service: routes to the features, and what holds for every request."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import cache
@@ -47,8 +47,9 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
         summary="A list of who is due: filters over a receivables ledger.",
         version="1",
         lifespan=lifespan,
-        max_body_size=LARGEST_BODY,
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's page loads its parts from elsewhere; pages.py has one of our own
+        redoc_url=None,
     )
     app.state.settings = settings
     app.state.url = url
@@ -80,6 +81,16 @@ def connect(settings: Settings, url: str) -> Database:
 
 
 class _ExactRequest(Request):
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Counted, because a client may leave out the length or lie about it."""
+        size = 0
+        async for chunk in super().stream():
+            size += len(chunk)
+            if size > LARGEST_BODY:
+                detail = f"The request has more than {LARGEST_BODY:,} bytes."
+                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail)
+            yield chunk
+
     async def json(self) -> Any:
         try:
             text = (await self.body()).decode()
@@ -242,7 +253,7 @@ def format_filter(asked: queries.Asked, caller: Reader) -> Response:  # noqa: AR
 
 
 @_questions.post("/check")
-def check(asked: queries.Asked, caller: Reader, request: Request) -> Response:
+def check(asked: queries.Dated, caller: Reader, request: Request) -> Response:
     """Everything that is wrong with a filter, with places and corrections; 200 also when it is wrong."""
     several = queries.several_currencies(request.app.state.database, caller.company)
     return _json(queries.checked(asked, caller.company, several))

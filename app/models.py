@@ -5,6 +5,8 @@ beside it. `derived` names the columns whose value was worked out because the im
 import works them out again.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
@@ -25,7 +27,7 @@ def _text(name: str) -> Column:
     return sa.Column(name, sa.Text)
 
 
-def _required(name: str, kind: type[sa.types.TypeEngine[object]] = sa.Text) -> Column:
+def _required(name: str, kind: type[sa.types.TypeEngine[Any]] = sa.Text) -> Column:
     return sa.Column(name, kind, nullable=False)
 
 

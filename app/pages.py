@@ -1,7 +1,9 @@
-"""The page for people: static files, and on this machine alone the key that opens the sample ledger."""
+"""The pages for people: the filter page, with the key of this machine's ledger where it may have it, and the calls."""
 
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.staticfiles import StaticFiles
@@ -25,16 +27,53 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "
 def router() -> APIRouter:
     pages = APIRouter(include_in_schema=False)
     pages.add_api_route("/", _index, methods=["GET"])
+    pages.add_api_route("/docs", _calls, methods=["GET"])
     pages.mount("/static", StaticFiles(directory=STATIC))
     return pages
 
 
+def _page(name: str, mark: str, text: str) -> HTMLResponse:
+    page = (STATIC / name).read_text(encoding="utf-8")
+    return HTMLResponse(page.replace(f"{{{{{mark}}}}}", text), headers=_HEADERS)
+
+
 def _index(request: Request) -> HTMLResponse:
     key = request.app.state.page_key if _is_local(request) else None
-    page = (STATIC / "index.html").read_text(encoding="utf-8")
-    return HTMLResponse(page.replace("{{key}}", escape(key or "")), headers=_HEADERS)
+    return _page("index.html", "key", escape(key or ""))
 
 
 def _is_local(request: Request) -> bool:
     """Another site's name may be made to point here, and a proxy may speak for others: neither gets the key."""
     return is_loopback(request.url.hostname or "") and not any(name in request.headers for name in _FORWARDED)
+
+
+# ---------------------------------------------------------------- the calls, as OpenAPI has them
+
+
+def _calls(request: Request) -> HTMLResponse:
+    return _page("calls.html", "calls", "\n".join(_sections(request.app.openapi())))
+
+
+def _sections(api: dict[str, Any]) -> Iterator[str]:
+    for path, methods in api["paths"].items():
+        for method, call in methods.items():
+            yield f"<h2>{method.upper()} {escape(path)}</h2>\n<p>{escape(call.get('description', ''))}</p>"
+            if "requestBody" in call:
+                schema = call["requestBody"]["content"]["application/json"]["schema"]
+                yield _fields(api["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+
+
+def _fields(schema: dict[str, Any]) -> str:
+    required = schema.get("required", [])
+    rows = (
+        f"<tr><td><code>{escape(name)}</code></td><td>{escape(_type(field))}</td>"
+        f"<td>{'required' if name in required else ''}</td><td>{escape(field.get('description', ''))}</td></tr>"
+        for name, field in schema["properties"].items()
+    )
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _type(field: dict[str, Any]) -> str:
+    """Without the null that only says that the field may be absent."""
+    kinds = [kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null"]
+    return ", ".join(" | ".join(kind.get("enum", [])) or kind.get("format") or kind.get("type", "") for kind in kinds)

@@ -79,7 +79,7 @@ def previewed(answer: Document, kind: Kind) -> None:
     table(answer[kind], numbers=_numeric(answer[kind]))
     counts = answer.get("counts") or {kind: answer["count"]}
     total = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
-    more = f"; the first {len(answer[kind])} are shown" if answer["next_cursor"] else ""
+    more = f"; shown: the first {len(answer[kind])}" if answer["next_cursor"] else ""
     say(f"\n{total} as of {answer['as_of']}{more}")
 
 

@@ -106,7 +106,6 @@ def as_problem(failure: Exception) -> Problem | None:
 _DETAILS = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
     HTTPStatus.METHOD_NOT_ALLOWED: "This address does not answer to this method.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is larger than is allowed.",
 }
 
 

@@ -187,7 +187,7 @@ class _Ledger:
         return {
             "source_id": customer.id,
             "name": customer.name,
-            "reference": f"{70_000 + number}",
+            "reference": self._maybe(0.97, 70_000 + number),
             "group": "",
             "country": country,
             "currency": customer.currency if customer.currency != BASE_CURRENCY else self._maybe(0.5, BASE_CURRENCY),
@@ -228,7 +228,7 @@ class _Ledger:
             self._rows["groups"].append(
                 {
                     "source_id": f"G{number:02}",
-                    "name": self._maybe(0.95, f"{name} Group"),
+                    "name": "" if number == GROUPS else f"{name} Group",
                     "parent": "" if number % 8 == 0 else members[0]["source_id"],
                     "chasing_paused": "true" if number % 9 == 0 else "",
                     "credit_limit": self._maybe(0.6, self._random.randint(5, 80) * 1_000),
@@ -247,10 +247,10 @@ class _Ledger:
                     {
                         "source_id": f"K{number:04}",
                         "customer_id": customer.id,
-                        "name": person,
+                        "name": self._maybe(0.97, person),
                         "email": self._random.choices((email, "", "n/a", f"office@{domain}"), (85, 9, 3, 3))[0],
                         "phone": self._maybe(0.7, f"{customer.phone} {number:03}"),
-                        "source": self._random.choice(("ERP", "ERP", "import", "portal")),
+                        "source": self._random.choice(("ERP", "ERP", "import", "portal", "")),
                     }
                 )
 
@@ -287,7 +287,7 @@ class _Ledger:
                     "amount": str(amount),
                     "currency": invoice.currency,
                     "status": status,
-                    "reference": f"CN-{number:04}",
+                    "reference": self._maybe(0.95, f"CN-{number:04}"),
                     "tags": self._some(("goodwill", "return", "price"), 1),
                 }
             )
@@ -359,7 +359,7 @@ class _Ledger:
             "currency": currency,
             "status": "",
             "kind": "",
-            "source": self._random.choice(("bank", "bank", "bank", "card", "direct debit", "portal")),
+            "source": self._random.choice(("bank", "bank", "bank", "card", "direct debit", "portal", "")),
             "reference": self._maybe(0.8, f"TX-{number:05}"),
             "tags": self._some(("split", "manual"), 1),
         }
@@ -387,7 +387,7 @@ class _Ledger:
                     "currency": invoice.currency,
                     "status": status,
                     "expected_payment_date": self._maybe(0.2, expected) if invoice.balance else "",
-                    "reference": f"INV-{invoice.issued.year}-{number:05}",
+                    "reference": self._maybe(0.99, f"INV-{invoice.issued.year}-{number:05}"),
                     "purchase_order": self._maybe(0.4, f"PO-{self._random.randint(1_000, 9_999)}"),
                     "chasing_paused": self._maybe(0.05, "true"),
                     "bulk_payment_in_progress": self._maybe(0.02, "true"),
@@ -407,7 +407,7 @@ class _Ledger:
                     "amount": str(amount),
                     "balance": "0.00" if number % 3 == 0 else "",
                     "currency": customer.currency,
-                    "reference": self._random.choice(("Rounding", "Opening balance", "Bank charge")),
+                    "reference": self._random.choice(("Rounding", "Opening balance", "Bank charge", "")),
                 }
             )
 
@@ -429,7 +429,7 @@ class _Ledger:
         for by, kind in islice(cycle((*others, *theirs)), 240):
             customer = self._random.choice(self._customers)
             on = self._ago(self._random.randint(0, 500))
-            self._add_activity(customer, on, by, kind, self._chance(0.5), kind.capitalize(), "")
+            self._add_activity(customer, on, by, kind, self._chance(0.5), self._maybe(0.7, kind.capitalize()), "")
 
     def _add_activity(
         self, customer: _Customer, on: date, by: str, kind: str, is_manual: bool, subject: str, invoice: str

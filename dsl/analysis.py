@@ -1,6 +1,7 @@
 """The whole line from text to an explicit typed tree, with every error found on the way."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dsl import typed
 from dsl.ast import Condition
@@ -50,6 +51,18 @@ def analyze(
     limits: Limits = DEFAULT_LIMITS,
 ) -> Analysis:
     """Raises `FilterError` with everything that is wrong, in the order of the text."""
+    if parameters:
+        return _analyze(text, catalog, level, parameters, limits)
+    return _kept(text, catalog, level, parameters is None, limits)
+
+
+@lru_cache(maxsize=2_000)
+def _kept(text: str, catalog: Catalog, level: Level, unbound: bool, limits: Limits) -> Analysis:
+    """The same filters are asked again and again."""
+    return _analyze(text, catalog, level, None if unbound else {}, limits)
+
+
+def _analyze(text: str, catalog: Catalog, level: Level, parameters: Parameters | None, limits: Limits) -> Analysis:
     trees, problems = parse_pieces(text, limits)
     checked = None
     for tree in trees:

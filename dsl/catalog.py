@@ -31,7 +31,8 @@ class Sources:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Field:
-    """`clause` is how a flag reads when it holds; `required` fields are never missing."""
+    """`required` fields are never missing. `noun`, `clause` and `phrase` are how a filter reads: the subject of "is",
+    what is so of a row when its flag holds, and a test in fewer words than with the noun."""
 
     name: str
     type: Type
@@ -39,15 +40,10 @@ class Field:
     help: str
     sql: Callable[[Sources], Sql]
     required: bool = False
+    noun: str = ""
     clause: str = ""
+    phrase: str = ""
     example: str = ""
-
-    @property
-    def noun(self) -> str:
-        """The label as the subject of "is": a number of things is one number."""
-        if self.type.kind in (Kind.COUNT, Kind.DAYS) and self.label.startswith(("days", "open", "invoices", "members")):
-            return f"number of {self.label}"
-        return f"amount of {self.label}" if self.label in ("prepayments", "overpayments") else self.label
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,12 +166,12 @@ _BUCKETS = ((91, "91+"), (61, "61-90"), (31, "31-60"), (1, "1-30"))
 def _line(name: str, type: Type, label: str, help: str = "", **more: Any) -> Field:
     """A stored column unless `sql` says otherwise."""
     more.setdefault("sql", _set(name) if type is SET else _stored(name))
-    return Field(name, type, label, help or label, **more)
+    return Field(name, type, label, help or label, **{"noun": label, **more})
 
 
 def _measured(name: str, type: Type, label: str, help: str = "", **more: Any) -> Field:
     """A column of the entity's metrics view."""
-    return Field(name, type, label, help or label, _metric(name), **more)
+    return _line(name, type, label, help, sql=_metric(name), **more)
 
 
 def _fields(*lines: Field) -> Mapping[str, Field]:
@@ -187,7 +183,7 @@ RATING = choice("A B C D", ordered=True)
 
 CUSTOMER = Entity("customer", "customers", "One account in the ledger.", "customer", "customer", "customer", _fields(
     _line("account_owner", TEXT, "account owner", "User the customer is assigned to", example="= 'Kim'"),
-    _line("allow_surcharges", FLAG, "allow surcharges", clause="surcharges are allowed", required=True),
+    _line("allow_surcharges", FLAG, "allow surcharges", clause="for which surcharges are allowed", required=True),
     _line("auto_payment_method", PAY_METHOD, "automatic payment method", "Type of automatic payment enabled", example="= 'card'"),
     _measured("average_days_late", NUMBER, "average days late", "Mean of settled_on - due_date over settled invoices with a due date; early counts as negative"),
     _measured("balance_due", MONEY, "balance due (not yet overdue)", "Sum of open balances not yet overdue", required=True),
@@ -199,16 +195,16 @@ CUSTOMER = Entity("customer", "customers", "One account in the ledger.", "custom
     _measured("balance_overdue_61_90", MONEY, "balance overdue 61-90 days", "Overdue balances, 61 to 90 days late", required=True),
     _measured("balance_overdue_91_over", MONEY, "balance overdue 91 days and over", "Overdue balances, 91 or more days late", required=True),
     _measured("balance_total", MONEY, "balance total", "Open invoice balances - unapplied credit notes - unallocated payments + journal balances", required=True),
-    _measured("contact_details_available", FLAG, "contact details available", "At least one contact exists", clause="contact details are available", required=True),
+    _measured("contact_details_available", FLAG, "contact details available", "At least one contact exists", clause="whose contact details are available", required=True),
     _measured("country", COUNTRY, "country", "The customer's country, else the company's (ISO 3166-1 alpha-2)", example="= 'DE'"),
     _line("credit_limit", MONEY, "credit limit", "Missing: no limit"),
     _measured("credit_limit_utilisation", PERCENT, "credit limit utilisation", "100 x balance_total / credit_limit; missing when the limit is missing or 0", example="> 80%"),
-    _measured("chasing_paused", FLAG, "customer chasing paused", "Pause set and not yet run out on the as-of day", clause="chasing is paused", required=True),
+    _measured("chasing_paused", FLAG, "customer chasing paused", "Pause set and not yet run out on the as-of day", clause="whose chasing is paused", required=True),
     _line("currency", CURRENCY, "currency", "Account currency (ISO 4217)", required=True, example="= 'EUR'"),
-    _measured("days_since_created", DAYS, "days since created", "As-of day - day created in the ERP", example="< 90"),
+    _measured("days_since_created", DAYS, "days since created", "As-of day - day created in the ERP", example="< 90", noun="number of days since created", phrase="that was created {} days ago"),
     _measured("group_parent", TEXT, "group parent", "Name of the top account of the customer's group"),
-    _measured("is_group_parent", FLAG, "is the group's parent", "This customer is the top account of its group", clause="the customer is the parent of its group", required=True),
-    _measured("invoices_count", COUNT, "invoices count", "Invoices on the account, void ones left out", required=True),
+    _measured("is_group_parent", FLAG, "is the group's parent", "This customer is the top account of its group", clause="that is the parent of the group", required=True),
+    _measured("invoices_count", COUNT, "invoices count", "Invoices on the account, void ones left out", required=True, noun="number of invoices that are not void"),
     _line("name", TEXT, "name", "Customer name", required=True, example="CONTAINS 'gmbh'"),
     _line("portfolios", SET, "portfolios", "Customer portfolios", example="HAS ANY ('Retail', 'Enterprise')"),
     _line("reference", TEXT, "reference", "Customer reference"),
@@ -220,17 +216,17 @@ CUSTOMER = Entity("customer", "customers", "One account in the ledger.", "custom
     _measured("last_customer_communication_date", DATE, "date of customer last communication", "Latest reply or call by the customer"),
     _measured("last_action_date", DATE, "date of last action (both)", "The later of the two last actions"),
     _measured("last_payment_date", DATE, "date of last payment received", "Latest date of a paid payment", example="IN LAST 30 DAYS"),
-    _measured("max_days_overdue", DAYS, "days overdue of the most overdue invoice", "Over overdue invoices; missing if none", example="> 60"),
-    _measured("email_available", FLAG, "email address available", "A contact has a syntactically valid e-mail address", clause="an e-mail address is available", required=True),
+    _measured("max_days_overdue", DAYS, "days overdue of the most overdue invoice", "Over overdue invoices; missing if none", example="> 60", noun="number of days overdue of the most overdue invoice"),
+    _measured("email_available", FLAG, "email address available", "A contact has a syntactically valid e-mail address", clause="for which an e-mail address is available", required=True),
     _line("rating", RATING, "rating", "A is best, D is worst", example="= 'D'"),
-    _measured("open_invoices", COUNT, "open invoices", "Number of open invoices", required=True),
-    _measured("open_invoices_due", COUNT, "open invoices due (not yet overdue)", "Number of open invoices that are not yet overdue", required=True),
-    _measured("open_invoices_overdue", COUNT, "open invoices overdue", "Number of overdue invoices", required=True, example=">= 3"),
-    _measured("overpayments", MONEY, "overpayments", "Unallocated part of payments that are not prepayments", required=True),
+    _measured("open_invoices", COUNT, "open invoices", "Number of open invoices", required=True, noun="number of open invoices"),
+    _measured("open_invoices_due", COUNT, "open invoices due (not yet overdue)", "Number of open invoices that are not yet overdue", required=True, noun="number of open invoices not yet overdue"),
+    _measured("open_invoices_overdue", COUNT, "open invoices overdue", "Number of overdue invoices", required=True, example=">= 3", noun="number of overdue invoices"),
+    _measured("overpayments", MONEY, "overpayments", "Unallocated part of payments that are not prepayments", required=True, noun="amount of overpayments"),
     _line("payment_method", PAY_METHOD, "payment method", "Payment method on file"),
     _line("payment_method_status", choice("active inactive"), "payment method status"),
-    _measured("phone_available", FLAG, "phone number available", "A contact has a phone number", clause="a phone number is available", required=True),
-    _measured("prepayments", MONEY, "prepayments", "Unallocated part of prepayments", required=True),
+    _measured("phone_available", FLAG, "phone number available", "A contact has a phone number", clause="for which a phone number is available", required=True),
+    _measured("prepayments", MONEY, "prepayments", "Unallocated part of prepayments", required=True, noun="amount of prepayments"),
     _line("strike", COUNT, "strike", "0 to 10"),
     _measured("total_unallocated", MONEY, "total amount unallocated", "Prepayments + overpayments", required=True),
     _measured("average_days_to_pay", NUMBER, "average days to pay", "Mean of settled_on - issue_date over settled invoices"),
@@ -244,16 +240,16 @@ GROUP = Entity("group", "groups", "One customer group (parent account).", "custo
     _measured("balance_due", MONEY, "balance due (not yet overdue)", "Sum over members, in the base currency", required=True),
     _measured("balance_overdue", MONEY, "balance overdue", "Sum over members, in the base currency", required=True, example="> 10k"),
     _measured("balance_total", MONEY, "balance total", "Sum of the members' balance total, in the base currency", required=True),
-    _line("chasing_paused", FLAG, "chasing paused", "The group's own flag", clause="chasing is paused", required=True),
+    _line("chasing_paused", FLAG, "chasing paused", "The group's own flag", clause="whose chasing is paused", required=True),
     _line("credit_limit", MONEY, "credit limit", "The group's own limit"),
     _measured("credit_limit_utilisation", PERCENT, "credit limit utilisation", "100 x balance_total / credit_limit; missing when the limit is missing or 0"),
-    _measured("max_days_overdue", DAYS, "days overdue of the most overdue invoice", "Over the overdue invoices of all members; missing if none"),
-    _measured("open_invoices_due", COUNT, "open invoices due (not yet overdue)", "Over all members", required=True),
-    _measured("open_invoices_overdue", COUNT, "open invoices overdue", "Over all members", required=True),
+    _measured("max_days_overdue", DAYS, "days overdue of the most overdue invoice", "Over the overdue invoices of all members; missing if none", noun="number of days overdue of the most overdue invoice"),
+    _measured("open_invoices_due", COUNT, "open invoices due (not yet overdue)", "Over all members", required=True, noun="number of open invoices not yet overdue"),
+    _measured("open_invoices_overdue", COUNT, "open invoices overdue", "Over all members", required=True, noun="number of overdue invoices"),
     _line("tags", SET, "tags", "The group's own tags"),
     _line("name", TEXT, "name", "Group name"),
     _line("source_id", TEXT, "source ID", "Id in the synced ERP", required=True),
-    _measured("members_count", COUNT, "members", "Number of customers in the group", required=True),
+    _measured("members_count", COUNT, "members", "Number of customers in the group", required=True, noun="number of members"),
     _measured("parent", TEXT, "parent", "Name of the parent customer"),
 ), metrics="group_metrics")  # fmt: skip
 
@@ -273,15 +269,15 @@ INVOICE = Entity("invoice", "invoices", "One sales invoice.", "invoice", "invoic
     _line("due_date", DATE, "due date", example="IN NEXT 7 DAYS"),
     _line("settled_on", DATE, "settlement date", "Day on which the balance became 0"),
     _line("expected_payment_date", DATE, "expected payment date"),
-    _line("days_overdue", DAYS, "days overdue", "As-of day - due date, negative before; missing unless open with a due date", sql=_days_overdue, example="> 30"),
-    _line("days_until_due", DAYS, "days until due", "Due date - as-of day; missing unless open with a due date", sql=_days_until_due),
-    _line("days_late", DAYS, "days late", "settled_on - due_date of settled invoices", sql=_days_late),
-    _line("days_issued", DAYS, "days since issue", "As-of day - issue date", sql=lambda at: at.as_of - at.row("issue_date"), required=True),
+    _line("days_overdue", DAYS, "days overdue", "As-of day - due date, negative before; missing unless open with a due date", sql=_days_overdue, example="> 30", noun="number of days overdue", phrase="that is {} days overdue"),
+    _line("days_until_due", DAYS, "days until due", "Due date - as-of day; missing unless open with a due date", sql=_days_until_due, noun="number of days until due", phrase="that is due in {} days"),
+    _line("days_late", DAYS, "days late", "settled_on - due_date of settled invoices", sql=_days_late, noun="number of days late", phrase="that was settled {} days late"),
+    _line("days_issued", DAYS, "days since issue", "As-of day - issue date", sql=lambda at: at.as_of - at.row("issue_date"), required=True, noun="number of days since issue", phrase="that was issued {} days ago"),
     _line("aging", choice("not_due 1-30 31-60 61-90 91+"), "aging bucket", "Open invoices only", sql=_aging, example="= '61-90'"),
-    _line("is_open", FLAG, "is open", "Balance is not 0 and status neither void nor closed", sql=_is_open, clause="it is open", required=True),
-    _line("is_overdue", FLAG, "is overdue", "Open and due before the as-of day", sql=_is_overdue, clause="it is overdue", required=True),
-    _line("chasing_paused", FLAG, "chasing paused", "The invoice's own pause", clause="chasing is paused", required=True),
-    _line("bulk_payment_in_progress", FLAG, "bulk payment in progress", clause="a bulk payment is in progress", required=True),
+    _line("is_open", FLAG, "is open", "Balance is not 0 and status neither void nor closed", sql=_is_open, clause="that is open", required=True),
+    _line("is_overdue", FLAG, "is overdue", "Open and due before the as-of day", sql=_is_overdue, clause="that is overdue", required=True),
+    _line("chasing_paused", FLAG, "chasing paused", "The invoice's own pause", clause="whose chasing is paused", required=True),
+    _line("bulk_payment_in_progress", FLAG, "bulk payment in progress", clause="for which a bulk payment is in progress", required=True),
     _line("paid_percent", PERCENT, "paid percent", "100 x (amount - balance) / amount", sql=_paid_percent, example="< 50%"),
     _line("currency", CURRENCY, "currency", required=True),
     _line("reference", TEXT, "reference", "Invoice number"),
@@ -294,11 +290,11 @@ INVOICE = Entity("invoice", "invoices", "One sales invoice.", "invoice", "invoic
 PAYMENT = Entity("payment", "payments", "One payment in the ERP.", "payment", "payment_as_of", "document", _fields(
     _line("amount", MONEY, "amount", "In the payment's currency", required=True, example="> 500"),
     _line("amount_remaining", MONEY, "remaining amount", "The unallocated part", required=True),
-    _line("date", DATE, "date", required=True, example="IN LAST 30 DAYS"),
-    _line("days_since_paid", DAYS, "days since paid", "As-of day - date", sql=lambda at: at.as_of - at.row("date"), required=True),
+    _line("date", DATE, "date", required=True, example="IN LAST 30 DAYS", phrase="that is dated {}"),
+    _line("days_since_paid", DAYS, "days since paid", "As-of day - date", sql=lambda at: at.as_of - at.row("date"), required=True, noun="number of days since paid", phrase="that was made {} days ago"),
     _line("status", choice("pending paid failed void"), "status", required=True),
-    _line("is_prepayment", FLAG, "is a prepayment", sql=_kind_is("prepayment"), clause="it is a prepayment", required=True),
-    _line("is_overpayment", FLAG, "is an overpayment", sql=_kind_is("overpayment"), clause="it is an overpayment", required=True),
+    _line("is_prepayment", FLAG, "is a prepayment", sql=_kind_is("prepayment"), clause="that is of the kind prepayment", required=True),
+    _line("is_overpayment", FLAG, "is an overpayment", sql=_kind_is("overpayment"), clause="that is of the kind overpayment", required=True),
     _line("source", TEXT, "source", "The channel it came by"),
     _line("currency", CURRENCY, "currency", required=True),
     _line("reference", TEXT, "reference"),
@@ -309,10 +305,10 @@ PAYMENT = Entity("payment", "payments", "One payment in the ERP.", "payment", "p
 CREDIT_NOTE = Entity("credit_note", "credit_notes", "One credit note.", "credit_note", "credit_note_as_of", "document", _fields(
     _line("amount", MONEY, "amount", "In the credit note's currency", required=True),
     _line("amount_remaining", MONEY, "remaining amount", "The part not applied yet", required=True, example="> 0"),
-    _line("is_assigned", FLAG, "is assigned", "Fully applied", sql=lambda at: at.row("amount_remaining") == sa.literal_column("0"), clause="it is fully applied", required=True),
+    _line("is_assigned", FLAG, "is assigned", "Fully applied", sql=lambda at: at.row("amount_remaining") == sa.literal_column("0"), clause="that is fully applied", required=True),
     _line("currency", CURRENCY, "currency", required=True),
     _line("issue_date", DATE, "issue date", required=True),
-    _line("days_issued", DAYS, "days since issue", "As-of day - issue date", sql=lambda at: at.as_of - at.row("issue_date"), required=True),
+    _line("days_issued", DAYS, "days since issue", "As-of day - issue date", sql=lambda at: at.as_of - at.row("issue_date"), required=True, noun="number of days since issue", phrase="that was issued {} days ago"),
     _line("reference", TEXT, "reference"),
     _line("source_id", TEXT, "source ID", required=True),
     _line("status", choice("applied unapplied voided refunded"), "status", required=True),
@@ -325,16 +321,16 @@ CONTACT = Entity("contact", "contacts", "One person at the customer.", "contact"
     _line("phone", TEXT, "phone number"),
     _line("source", TEXT, "source"),
     _line("source_id", TEXT, "source ID", required=True),
-    _line("email_valid", FLAG, "e-mail address valid", "The address is syntactically valid", clause="the e-mail address is valid", required=True),
+    _line("email_valid", FLAG, "e-mail address valid", "The address is syntactically valid", clause="whose e-mail address is valid", required=True),
 ))  # fmt: skip
 
 ACTIVITY = Entity("activity", "activities", "One action or message, by the company or the customer.", "activity", "activity_as_of", "none", _fields(
-    _line("date", DATE, "date", "In the company's time zone", required=True),
+    _line("date", DATE, "date", "In the company's time zone", required=True, phrase="that is dated {}"),
     _line("by", choice("company customer"), "actor", "Who acted", required=True),
     _line("kind", choice("email sms letter call reply payment note promise visit handover other"), "kind", required=True, example="= 'call'"),
-    _line("is_manual", FLAG, "is manual", "Done by a person", clause="it was done by a person", required=True),
+    _line("is_manual", FLAG, "is manual", "Done by a person", clause="that was done by a person", required=True),
     _line("subject", TEXT, "subject"),
-    _line("days_ago", DAYS, "days ago", "As-of day - date", sql=lambda at: at.as_of - at.row("date"), required=True),
+    _line("days_ago", DAYS, "days ago", "As-of day - date", sql=lambda at: at.as_of - at.row("date"), required=True, noun="age in days", phrase="that was {} days ago"),
     _line("invoice_reference", TEXT, "invoice reference", "Reference of the invoice it is about", sql=_invoice_reference),
 ))  # fmt: skip
 
@@ -343,18 +339,17 @@ PROMISE = Entity("promise", "promises", "One promise to pay.", "promise_current"
     _line("made_on", DATE, "date made"),
     _line("due_date", DATE, "due date", required=True),
     _line("status", choice("draft active kept broken cancelled"), "status", "Active promises that are past due without the money are broken", required=True, example="= 'broken'"),
-    _line("days_overdue", DAYS, "days overdue", "As-of day - due date while active or broken", sql=_promise_days_overdue),
+    _line("days_overdue", DAYS, "days overdue", "As-of day - due date while active or broken", sql=_promise_days_overdue, noun="number of days overdue", phrase="that is {} days overdue"),
     _line("currency", CURRENCY, "currency", required=True),
     _line("source_id", TEXT, "source ID", required=True),
 ))  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Catalog:
-    """The entities a company's filters can name. `several_currencies`: its documents are not all in one currency."""
+    """The entities a company's filters can name."""
 
     entities: Mapping[str, Entity]
-    several_currencies: bool = False
     to_one: Sequence[str] = ("customer", "group", "company")
 
     def field(self, entity: str | None, name: str) -> Field | None:

@@ -9,7 +9,8 @@ from typing import Literal, assert_never
 from dsl import ast, typed
 from dsl.catalog import Catalog, Entity, Field
 from dsl.diagnostics import Diagnostic, FilterError, Fix, Span, did_you_mean
-from dsl.formatter import format_filter, format_operand, format_period, plain, quoted
+from dsl.formatter import format_filter, format_operand, format_period
+from dsl.literals import plain, quoted
 from dsl.money import in_one_currency, in_shared_currency, named_currencies
 from dsl.negation import inside_block, negations, opposite, positive_rows
 from dsl.operators import BETWEEN, COMPARISONS, HAS, IN, IN_PERIOD, MISSING, Operator, written_for
@@ -149,12 +150,12 @@ class _Checker:
     def _condition(self, node: ast.Condition, scope: _Scope) -> Predicate:
         match node:
             case ast.And(conditions):
-                items = self._all(conditions, scope)
+                items = [self.condition(item, scope) for item in conditions]
                 if scope.block is None or scope.block.entity.name == "customer":
-                    self._ambiguous_not(conditions, items)
-                return typed.And(items, node.span)
+                    self._ambiguous_not([(part, item) for part, item in zip(conditions, items, strict=True) if item])
+                return typed.And(_complete(items), node.span)
             case ast.Or(conditions):
-                return typed.Or(self._all(conditions, scope), node.span)
+                return typed.Or(_complete([self.condition(item, scope) for item in conditions]), node.span)
             case ast.Not(condition):
                 return typed.Not(self._condition(condition, scope), node.span)
             case ast.Block():
@@ -176,12 +177,6 @@ class _Checker:
                 return self._one_entity(node, typed.Absent(MISSING, asked, negated, node.span))
             case _:
                 assert_never(node)
-
-    def _all(self, nodes: Sequence[ast.Condition], scope: _Scope) -> tuple[Predicate, ...]:
-        checked = [self.condition(node, scope) for node in nodes]
-        if None in checked:
-            raise _Stop
-        return tuple(item for item in checked if item is not None)
 
     def _one_entity(self, node: ast.Condition, test: Predicate) -> Predicate:
         rows = typed.bare_rows(test)
@@ -295,10 +290,10 @@ class _Checker:
 
     # ------------------------------------------------------------ NOT beside a positive condition (rule 4)
 
-    def _ambiguous_not(self, nodes: Sequence[ast.Condition], items: Sequence[Predicate]) -> None:
-        for place, item in enumerate(items):
-            others = frozenset[Row]().union(*(positive_rows(other) for other in (*items[:place], *items[place + 1 :])))
-            for negation, rows in negations(nodes[place], item):
+    def _ambiguous_not(self, parts: Sequence[tuple[ast.Condition, Predicate]]) -> None:
+        for place, (node, item) in enumerate(parts):
+            others = frozenset[Row]().union(*(positive_rows(other) for _, other in (*parts[:place], *parts[place + 1 :])))
+            for negation, rows in negations(node, item):
                 if clash := rows & others:
                     self._report_ambiguous(negation, min(clash, key=lambda row: row.entity.name).entity)
 
@@ -708,6 +703,12 @@ class _Checker:
 
 
 # ---------------------------------------------------------------- small questions about operands
+
+
+def _complete(checked: Sequence[Predicate | None]) -> tuple[Predicate, ...]:
+    if None in checked:
+        raise _Stop
+    return tuple(item for item in checked if item is not None)
 
 
 def _adapts(operand: _Found) -> bool:

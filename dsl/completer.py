@@ -13,7 +13,7 @@ from typing import Literal
 from dsl import ast
 from dsl.catalog import Catalog, Entity, Field
 from dsl.checker import Level, check_all
-from dsl.formatter import quoted
+from dsl.literals import quoted
 from dsl.operators import BETWEEN, COMPARISONS, HAS, IN, IN_PERIOD, MISSING, written_for
 from dsl.parser import DEFAULT_LIMITS, open_pieces, parse_pieces
 from dsl.typed import Absent, Block, Predicate

@@ -85,4 +85,4 @@ def draw(text: str, diagnostic: Diagnostic, label: str = "error") -> str:
 
 
 # A tab would move the caret; control characters would reach the terminal.
-_VISIBLE = {code: " " for code in (*range(32), 127)}
+_VISIBLE = dict.fromkeys((*range(32), 127), " ")

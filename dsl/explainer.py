@@ -1,212 +1,348 @@
 """English for a filter: one exact sentence in which the binding can be seen.
 
 Read from the lowered tree, so "one invoice" is one EXISTS. Filters that differ in meaning never read the same: what is
-inside a phrase is joined by "and", what stands beside it by ", and"; anything deeper is in brackets.
+said of one row is joined by "and", what stands beside it by ", and"; anything deeper is in brackets.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from typing import assert_never
+from typing import assert_never, cast
 
 from dsl import typed
 from dsl.calendar import day_of
-from dsl.formatter import plain, quoted
-from dsl.typed import Filter, Operand, Predicate, Row
+from dsl.literals import quoted
+from dsl.operators import EQUAL
+from dsl.typed import Absent, Compare, FieldOf, Filter, OneOf, Operand, Predicate, Range, Row, Value
 from dsl.types import FLAG, Kind
+
+_Test = Compare | Range | OneOf | Absent
 
 
 def english(filter_: Filter, as_of: date) -> str:
-    """The sentence of a lowered filter; relative days are printed as the dates they stand for."""
-    entity = filter_.root.entity
+    """The sentence of a lowered filter; relative days are printed with the dates they stand for."""
+    plural = filter_.root.entity.plural
     if filter_.condition == typed.TRUE:
-        return f"All {entity.plural}."
-    return f"{entity.plural.capitalize()} {_English(as_of).whole(filter_.condition, filter_.root)}."
+        return f"All {plural}."
+    return f"{plural.capitalize()} {english_condition(filter_.condition, filter_.root, as_of)}."
 
 
 def english_condition(condition: Predicate, subject: Row, as_of: date) -> str:
-    """One condition of a filter, as it reads inside the sentence."""
-    return _English(as_of).whole(condition, subject)
+    """A condition on such rows, as it reads inside the sentence."""
+    return _English(as_of, subject, several=True).whole(condition)
 
 
 @dataclass(frozen=True, slots=True)
 class _English:
+    """What is said of a subject: of one row, or of several such rows."""
+
     as_of: date
+    subject: Row
+    several: bool = False
+
+    def about(self, row: Row, *, several: bool = False) -> "_English":
+        return _English(self.as_of, row, several)
 
     # ------------------------------------------------------------ conditions
 
-    def whole(self, node: Predicate, subject: Row) -> str:
+    def whole(self, node: Predicate) -> str:
         match node:
             case typed.And(items):
-                return ", and ".join(self.part(item, subject) for item in items)
+                return (" and " if all(map(_as_test, items)) else ", and ").join(map(self.part, items))
             case typed.Or(items):
-                return "either " + ", or ".join(self.part(item, subject) for item in items)
+                return "either " + ", or ".join(map(self.part, items))
             case _:
-                return self.part(node, subject)
+                return self.part(node)
 
-    def part(self, node: Predicate, subject: Row) -> str:
+    def part(self, node: Predicate) -> str:
         """A phrase that follows its subject: "whose rating is 'D'", "with one invoice …"."""
+        if test := _as_test(node):
+            return self.test(test)
         match node:
             case typed.And() | typed.Or():
-                return f"({self.whole(node, subject)})"
+                return f"({self.whole(node)})"
             case typed.Constant(value):
-                return "that exist" if value else "that do not exist"
-            case typed.Not(typed.Exists(row, inner)) | typed.Block("NO", row, inner):
-                return f"with no {row.entity.english}{self.such(inner, row)}"
-            case typed.Not(inner):
-                return f"not among those ({self.whole(inner, subject)})"
-            case typed.Exists(row, inner) | typed.Block("ANY", row, inner):
-                return f"with one {row.entity.english}{self.such(inner, row)}"
+                return "of any kind" if value else "of no kind"
+            case typed.Exists(row, inner) | typed.Block("ANY", row, inner) | typed.Not(typed.Block("NO", row, inner)):
+                return self.having(row, f"one {row.entity.english}", inner)
+            case typed.Block("NO", row, inner) | typed.Not(typed.Exists(row, inner) | typed.Block("ANY", row, inner)):
+                return self.having(row, f"no {row.entity.english}", inner)
             case typed.Block(_, row, inner):
-                return f"with at least one {row.entity.english}, every one of them ({self.whole(inner, row)})"
-            case typed.Holds(operand):
-                return self.flag(operand, True, subject)
-            case typed.Compare(_, typed.FieldOf() as operand, typed.Value(kind, bool() as value), negated) if kind is FLAG:
-                return self.flag(operand, value is not negated, subject)
-            case typed.Compare() | typed.Range() | typed.OneOf() | typed.Absent():
-                return self.test(node, subject)
+                return self.having(row, f"one or more {_plural(row)}, each one", inner)
+            case typed.Not(inner):
+                return f"not among those {self.bracketed(inner)}"
             case _:
-                assert_never(node)
+                raise TypeError(node)
 
-    def such(self, condition: Predicate, row: Row) -> str:
+    def having(self, row: Row, rows: str, condition: Predicate) -> str:
+        """Rows of the subject, or of the one that the subject belongs to: an invoice's customer has payments."""
+        said = f"with {rows}{self.about(row).such(condition)}"
+        return said if row.owner in (self.subject, None) else f"whose {row.owner.entity.english} is one {said}"
+
+    def such(self, condition: Predicate) -> str:
         """What is said of one row, after its noun."""
         if condition == typed.TRUE:
             return ""
         items = condition.conditions if isinstance(condition, typed.And) else (condition,)
-        if all(isinstance(item, typed.Holds | typed.Compare | typed.Range | typed.OneOf | typed.Absent) for item in items):
-            return f" {' and '.join(self.part(item, row) for item in items)}"
-        return f" ({self.whole(condition, row)})"
+        return f" {self.whole(condition)}" if all(map(_as_test, items)) else f" {self.bracketed(condition)}"
 
-    def flag(self, operand: typed.FieldOf, holds: bool, subject: Row) -> str:
-        clause = operand.field.clause if holds else f"it is not so that {operand.field.clause}"
-        of = "" if operand.row == subject else f" for the {operand.row.entity.english}"
-        return f"for which {clause}{of}"
+    def bracketed(self, condition: Predicate) -> str:
+        return f"({self.whole(condition)})"
 
-    def test(self, node: typed.Compare | typed.Range | typed.OneOf | typed.Absent, subject: Row) -> str:
+    # ------------------------------------------------------------ tests
+
+    def test(self, node: _Test) -> str:
+        left, *others = cast(list[Operand], list(typed.children(node)))
         match node:
-            case typed.Compare(_, left, right):
-                said = self.operand(right, subject)
-            case typed.Range(_, left, low, high) if node.period:
-                said = self.period(node)
-            case typed.Range(_, left, low, high):
-                said = f"{self.operand(low, subject)} and {self.operand(high, subject)}"
-            case typed.OneOf(_, left, values):
-                said = ", ".join(self.operand(value, subject) for value in values)
-            case typed.Absent(_, left):
-                said = ""
-        verb = node.operator.english(left.type.kind, node.negated).replace("{}", said)
-        if isinstance(left, typed.FieldOf) and left.row == subject:
-            return f"whose {left.field.noun} {verb}"
-        return f"where {self.operand(left, subject)} {verb}"
+            case Compare(_, FieldOf() as flag, Value(_, bool() as value), negated):
+                said = self.flag(flag, value is not negated)
+            case Compare() | Range() | OneOf() if not node.negated and (phrase := self.phrase(left, others)):
+                said = _agreeing(phrase.replace("{}", self.verb(node, left, others).removeprefix("is ")), self.several)
+            case _:
+                said = f"{self.whose(left)} {self.verb(node, left, others)}"
+        unknown = node.negated and not isinstance(node, Absent) and left.type.kind is not Kind.SET
+        return f"{said} (or missing)" if unknown and any(map(_may_be_missing, (left, *others))) else said
 
-    def period(self, node: typed.Range) -> str:
-        low, high = day_of(node.low, self.as_of), day_of(node.high, self.as_of)
-        return f"{_period_name(node.period)} ({_long(low)} to {_long(high)})"
+    def flag(self, operand: FieldOf, holds: bool) -> str:
+        clause = operand.field.clause if holds else _denied(operand.field.clause)
+        if operand.row == self.subject:
+            return _agreeing(clause, self.several)
+        begins = next(word for word in _RELATIVE if clause.startswith(word))
+        return _RELATIVE[begins].format(operand.row.entity.english) + clause.removeprefix(begins)
+
+    def phrase(self, left: Operand, others: list[Operand]) -> str:
+        """How a test of this field against plain values reads in fewer words; nothing if it has no such form."""
+        if not isinstance(left, FieldOf) or left.row != self.subject or not all(map(_is_plain, others)):
+            return ""
+        last = others[-1]
+        alone = isinstance(last, Value) and last.value == 1
+        return left.field.phrase.replace("{} days", "{} day") if alone else left.field.phrase
+
+    def verb(self, node: _Test, left: Operand, others: list[Operand]) -> str:
+        said = [self.operand(other) for other in others]
+        match node:
+            case OneOf(operator, values=(_,), negated=negated) if operator.single:
+                return operator.single[negated].replace("{}", said[0])
+            case Range(period=period) if period:
+                right = f"{_period(period)} ({_days(*(day_of(other, self.as_of) for other in others))})"
+            case Range():
+                right = " and ".join(said)
+            case _:
+                right = ", ".join(said)
+        return node.operator.english(left.type.kind, node.negated).replace("{}", right)
+
+    def whose(self, operand: Operand) -> str:
+        """The left side of a test: "whose balance", "whose customer's rating", "where their amount minus …"."""
+        if (named := self.named(operand)) is None:
+            return f"where {self.operand(operand)}"
+        row, noun = named
+        return f"whose {noun}" if row == self.subject else f"whose {row.entity.english}'s {noun}"
 
     # ------------------------------------------------------------ operands
 
-    def operand(self, node: Operand, subject: Row) -> str:
+    def operand(self, node: Operand) -> str:
+        if named := self.named(node):
+            row, noun = named
+            return f"{self.own if row == self.subject else _the(row)} {noun}"
         match node:
-            case typed.Value():
+            case Value():
                 return _value(node)
             case typed.Unbound(_, name):
                 return f"${name}"
             case typed.OnDay(offset):
-                return f"{('yesterday', 'today', 'tomorrow')[offset + 1]} ({_long(day_of(node, self.as_of))})"
+                return f"{_AROUND_TODAY[offset + 1]} ({_day(day_of(node, self.as_of))})"
             case typed.PeriodEnd():
-                return _long(day_of(node, self.as_of))
-            case typed.FieldOf(row, field):
-                return f"{_whose(row, subject)} {field.noun}"
-            case typed.Converted(inner, _, target):
-                return self.operand(inner, subject) + (f" in {target.code}" if target.code else "")
+                return _day(day_of(node, self.as_of))
             case typed.Factor(inner):
-                return self.operand(inner, subject)
+                return self.operand(inner)
             case typed.Arithmetic():
-                return self.arithmetic(node, subject)
-            case typed.Shifted(inner, count, unit):
-                return self.shifted(node, f"{abs(count):,} {unit.lower()}", inner, count < 0, subject)
-            case typed.ShiftedBy(inner, days, back):
-                return self.shifted(node, f"{self.nested(days, subject)} days", inner, back, subject)
+                return self.arithmetic(node)
+            case typed.Shifted() | typed.ShiftedBy():
+                moved = self.moved(node)
+                return f"{moved} ({_day(day_of(node, self.as_of))})" if typed.is_constant(node) else moved
             case typed.DaysBetween(later, earlier):
-                return f"the days from {self.nested(earlier, subject)} to {self.nested(later, subject)}"
-            case typed.Aggregated():
-                return self.aggregated(node, subject)
-            case typed.FirstOf(row, inner, where, keys):
-                order = ", then ".join(
-                    f"{self.operand(key, row)}{' from the last' if descending else ''}" for key, descending in keys
-                )
-                return f"{self.operand(inner, row)} of the first {row.entity.english}{self.those(where, row)} by {order}"
+                return f"the number of days from {self.nested(earlier)} to {self.nested(later)}"
             case _:
-                assert_never(node)
+                raise TypeError(node)
 
-    def nested(self, node: Operand, subject: Row) -> str:
-        text = self.operand(node, subject)
-        return text if isinstance(node, typed.Value | typed.FieldOf | typed.OnDay | typed.Unbound) else f"({text})"
+    @property
+    def own(self) -> str:
+        return "their" if self.several else "its"
 
-    def arithmetic(self, node: typed.Arithmetic, subject: Row) -> str:
-        left, right = self.nested(node.left, subject), self.nested(node.right, subject)
-        if node.operator == "*" and isinstance(node.left, typed.Factor):
-            return f"{self.nested(node.left.operand, subject)} of {right}"
-        word = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}[node.operator]
-        return f"{left} {word} {right}"
+    def named(self, node: Operand) -> tuple[Row, str] | None:
+        """What belongs to a row: the row, and the noun for it."""
+        match node:
+            case FieldOf(row, field):
+                return row, field.noun
+            case typed.Aggregated(row=Row(owner=Row() as owner)):
+                return owner, self.aggregated(node)
+            case typed.FirstOf(row=Row(owner=Row() as owner)):
+                return owner, self.first(node)
+            case typed.Converted(inner, _, target) if named := self.named(inner):
+                return named[0], f"{named[1]} in {target.code}" if target.code else named[1]
+            case _:
+                return None
 
-    def shifted(self, node: Operand, by: str, start: Operand, back: bool, subject: Row) -> str:
-        text = f"{by} {'before' if back else 'after'} {self.nested(start, subject)}"
-        return f"{text} ({_long(day_of(node, self.as_of))})" if typed.is_constant(node) else text
-
-    def aggregated(self, node: typed.Aggregated, subject: Row) -> str:
-        rows = f"{node.row.entity.plural.replace('_', ' ')}{self.those(node.where, node.row)}"
-        whose = _whose(node.row.owner, subject)
+    def aggregated(self, node: typed.Aggregated) -> str:
+        of_rows = self.about(node.row, several=True)
+        rows = _plural(node.row) + ("" if node.where == typed.TRUE else f" {of_rows.bracketed(node.where)}")
         if node.operand is None:
-            return f"the number of {whose} {rows}"
-        field = node.operand.operand if isinstance(node.operand, typed.Converted) else node.operand
-        label = field.field.noun if isinstance(field, typed.FieldOf) else self.operand(field, node.row)
-        word = {"SUM": "total", "AVG": "average", "MIN": "least", "MAX": "greatest"}[node.function]
-        if node.type.kind is Kind.DATE:
-            word = "earliest" if node.function == "MIN" else "latest"
-        return f"the {word} {label} of {whose} {rows}"
+            return f"number of {rows}"
+        return f"{_REDUCED[node.function, node.type.kind is Kind.DATE]} {of_rows.noun(node.operand)} of {rows}"
 
-    def those(self, where: Predicate, row: Row) -> str:
-        return "" if where == typed.TRUE else f" ({self.whole(where, row)})"
+    def first(self, node: typed.FirstOf) -> str:
+        of_row = self.about(node.row)
+        keys = [f"by {of_row.noun(key)}{' descending' if descending else ''}" for key, descending in node.keys]
+        kept = "" if node.where == typed.TRUE else f"{of_row.whole(node.where)}, "
+        return f"{of_row.noun(node.operand)} of the first {node.row.entity.english} ({kept}{', then '.join(keys)})"
+
+    def noun(self, node: Operand) -> str:
+        named = self.named(node)
+        assert named is not None
+        return named[1]
+
+    def arithmetic(self, node: typed.Arithmetic) -> str:
+        left, right = self.nested(node.left), self.nested(node.right)
+        if node.operator == "*" and isinstance(node.left, typed.Factor):
+            return f"{left} of {right}"
+        return f"{left} {_CALCULATED[node.operator]} {right}"
+
+    def moved(self, node: typed.Shifted | typed.ShiftedBy) -> str:
+        """`today - 2 weeks`: the day that it comes to is said once, at its end."""
+        start = node.operand
+        match start:
+            case typed.OnDay(offset):
+                from_day = _AROUND_TODAY[offset + 1]
+            case typed.Shifted() | typed.ShiftedBy():
+                from_day = f"({self.moved(start)})"
+            case _:
+                from_day = self.nested(start)
+        match node:
+            case typed.Shifted(_, count, unit):
+                span, back = f"{abs(count):,} {_agreeing_unit(abs(count), unit)}", count < 0
+            case typed.ShiftedBy(_, Value(_, Decimal() as days), back):
+                span = f"{_number(days)} {_agreeing_unit(days, 'DAYS')}"
+            case typed.ShiftedBy(_, days, back):
+                span = f"{self.nested(days)} days"
+        return f"{span} {'before' if back else 'after'} {from_day}"
+
+    def nested(self, node: Operand) -> str:
+        inner = node.operand if isinstance(node, typed.Converted | typed.Factor) else node
+        whole = isinstance(inner, Value | FieldOf | typed.OnDay | typed.Unbound)
+        return self.operand(node) if whole else f"({self.operand(node)})"
 
 
-def _whose(row: Row | None, subject: Row) -> str:
-    return "its" if row is None or row == subject else f"the {row.entity.english}'s"
+# ---------------------------------------------------------------- small questions
 
 
-def _period_name(written: str) -> str:
-    """LAST 30 DAYS: the last 30 days; THIS MONTH: this month; LAST WEEK: last week."""
-    words = written.lower().split()
-    return f"the {' '.join(words)}" if len(words) == 3 else " ".join(words)
+def _as_test(node: Predicate) -> _Test | None:
+    """A condition without a quantifier as one test: a flag as a comparison, NOT as the complement."""
+    match node:
+        case typed.Holds(operand):
+            return Compare(EQUAL, operand, Value(FLAG, True))
+        case Compare() | Range() | OneOf() | Absent():
+            return node
+        case typed.Not(inner) if test := _as_test(inner):
+            return replace(test, negated=not test.negated)
+        case _:
+            return None
 
 
-def _value(node: typed.Value) -> str:
+def _is_plain(operand: Operand) -> bool:
+    return isinstance(operand, Value | typed.OnDay | typed.PeriodEnd | typed.Shifted) and typed.is_constant(operand)
+
+
+def _may_be_missing(operand: Operand) -> bool:
+    match operand:
+        case FieldOf(row, field):
+            return not field.required or (row.entity.name == "group" and row.owner is not None)
+        case typed.Aggregated(function=function):
+            return function not in ("COUNT", "SUM")
+        case typed.FirstOf() | typed.Arithmetic(operator="/"):
+            return True
+        case _:
+            return any(_may_be_missing(cast(Operand, child)) for child in typed.children(operand))
+
+
+# ---------------------------------------------------------------- words
+
+_AROUND_TODAY = ("yesterday", "today", "tomorrow")
+_CALCULATED = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}
+_CALENDAR = {"LAST": "the previous", "THIS": "this", "NEXT": "the following"}
+# A function of quantities, and of dates.
+_REDUCED = {
+    ("SUM", False): "total", ("AVG", False): "average", ("MIN", False): "least", ("MAX", False): "greatest",
+    ("MIN", True): "earliest", ("MAX", True): "latest",
+}  # fmt: skip
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+# What is said of the subject, said of a row that it belongs to.
+_RELATIVE = {"that ": "whose {} ", "whose ": "whose {}'s ", "for which ": "for whose {} "}
+
+
+def _plural(row: Row) -> str:
+    return row.entity.plural.replace("_", " ")
+
+
+def _the(row: Row) -> str:
+    return f"the {row.entity.english}'s"
+
+
+def _agreeing(clause: str, several: bool) -> str:
+    return re.sub("^that (is|was) ", lambda verb: f"that {_SEVERAL[verb[1]]} ", clause) if several else clause
+
+
+_SEVERAL = {"is": "are", "was": "were"}
+
+
+def _denied(clause: str) -> str:
+    return re.sub(" (is|are|was) ", r" \1 not ", clause, count=1)
+
+
+def _agreeing_unit(count: int | Decimal, unit: str) -> str:
+    return unit.lower().removesuffix("s" if count == 1 else "")
+
+
+def _period(written: str) -> str:
+    """LAST 30 DAYS: the last 30 days; THIS MONTH: this month; LAST WEEK: the previous week."""
+    which, *count, unit = written.split()
+    if not count:
+        return f"{_CALENDAR[which]} {unit.lower()}"
+    return f"the {which.lower()} {int(count[0]):,} {_agreeing_unit(int(count[0]), unit)}"
+
+
+def _value(node: Value) -> str:
     match node.value:
         case bool():
             return "true" if node.value else "false"
         case Decimal():
-            text = _grouped(node.value)
-            if node.type.kind is Kind.PERCENT:
-                return f"{text}%"
-            return f"{text} {node.currency}" if node.currency else text
+            unit = "%" if node.type.kind is Kind.PERCENT else f" {node.currency}" if node.currency else ""
+            return _number(node.value) + unit
         case date():
-            return _long(node.value)
+            return _day(node.value)
         case str():
             return quoted(node.value)
         case _:
             assert_never(node.value)
 
 
-def _grouped(value: Decimal) -> str:
-    digits, point, rest = plain(value).partition(".")
-    return f"{int(digits):,}{point}{rest}" if digits not in ("-0", "-") else f"{digits}{point}{rest}"
+def _number(value: Decimal) -> str:
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _long(day: date) -> str:
+def _day(day: date) -> str:
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
+def _days(first: date, last: date) -> str:
+    """From a day to a day; a month and a year that both have are said once."""
+    if first == last:
+        return _day(first)
+    start = str(first.day) if first.month == last.month else f"{first.day} {_MONTHS[first.month - 1]}"
+    return f"{start if first.year == last.year else _day(first)} to {_day(last)}"

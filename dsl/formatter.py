@@ -4,10 +4,10 @@
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import assert_never
 
 from dsl import ast
+from dsl.literals import plain, quoted
 
 # How tightly a form binds; a form inside a tighter one needs parentheses.
 _OR, _AND, _NOT, _SUM, _PRODUCT, _SIGN, _ATOM = range(7)
@@ -91,16 +91,6 @@ def format_period(period: ast.Rolling | ast.Calendar) -> str:
     if isinstance(period, ast.Rolling):
         return f"{period.direction} {period.count} {period.unit}"
     return f"{period.which} {period.unit}"
-
-
-def plain(value: Decimal) -> str:
-    """Digits without exponent and without trailing zeros."""
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _bracketed(text: str, level: int, around: int) -> str:

@@ -8,7 +8,22 @@ from dataclasses import replace
 from typing import cast
 
 from dsl.typed import (
-    FALSE, Aggregated, And, Block, Exists, Filter, FirstOf, Node, Not, Or, Predicate, Row, bare_rows, both, either, rebuilt,
+    FALSE,
+    Aggregated,
+    And,
+    Block,
+    Exists,
+    Filter,
+    FirstOf,
+    Node,
+    Not,
+    Or,
+    Predicate,
+    Row,
+    bare_rows,
+    both,
+    either,
+    rebuilt,
 )  # fmt: skip
 
 

@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dsl.typed import (
-    BASE, Aggregated, Arithmetic, Converted, Currency, FieldOf, FirstOf, Operand, Row, Value,
+    BASE,
+    Aggregated,
+    Arithmetic,
+    Converted,
+    Currency,
+    FieldOf,
+    FirstOf,
+    Operand,
+    Row,
+    Value,
 )  # fmt: skip
 from dsl.types import Kind
 

@@ -1,6 +1,7 @@
 """One row for each operator: its symbol, the types it fits, its English, its SQL.
 
 `says` is a verb phrase with {} for the right-hand side; `denies` is its exact complement, which a missing value meets.
+`single` are both for a list of one value.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ class Operator:
     denies: str
     sql: Callable[..., Test] | None = None
     special: Mapping[Kind, tuple[str, str]] = field(default_factory=dict)
+    single: tuple[str, str] | None = None
     ordered_choices: bool = False
 
     def fits(self, kind: Type) -> bool:
@@ -48,18 +50,18 @@ def _for(kinds: set[Kind] | frozenset[Kind], says: str, denies: str) -> dict[Kin
 
 
 EQUAL = Operator("=", _EQUALS, "is {}", "is not {}", lambda a, b: a == b)
-LESS = Operator("<", _ORDERED, "is under {}", "is missing or not under {}", lambda a, b: a < b, {
-    Kind.DATE: ("is before {}", "is missing or not before {}"), **_for(_DAYS, "is less than {}", "is missing or not less than {}"),
-    Kind.CHOICE: ("is before {}", "is missing or not before {}")}, ordered_choices=True)  # fmt: skip
-LESS_OR_EQUAL = Operator("<=", _ORDERED, "is at most {}", "is missing or not at most {}", lambda a, b: a <= b, {
-    Kind.DATE: ("is on or before {}", "is missing or not on or before {}"),
-    Kind.CHOICE: ("is {} or before", "is missing or not {} or before")}, ordered_choices=True)  # fmt: skip
-MORE = Operator(">", _ORDERED, "is over {}", "is missing or not over {}", lambda a, b: a > b, {
-    Kind.DATE: ("is after {}", "is missing or not after {}"), **_for(_DAYS, "is more than {}", "is missing or not more than {}"),
-    Kind.CHOICE: ("is after {}", "is missing or not after {}")}, ordered_choices=True)  # fmt: skip
-MORE_OR_EQUAL = Operator(">=", _ORDERED, "is at least {}", "is missing or not at least {}", lambda a, b: a >= b, {
-    Kind.DATE: ("is on or after {}", "is missing or not on or after {}"),
-    Kind.CHOICE: ("is {} or after", "is missing or not {} or after")}, ordered_choices=True)  # fmt: skip
+LESS = Operator("<", _ORDERED, "is under {}", "is not under {}", lambda a, b: a < b, {
+    Kind.DATE: ("is before {}", "is not before {}"), **_for(_DAYS, "is less than {}", "is not less than {}"),
+    Kind.CHOICE: ("is before {}", "is not before {}")}, ordered_choices=True)  # fmt: skip
+LESS_OR_EQUAL = Operator("<=", _ORDERED, "is at most {}", "is not at most {}", lambda a, b: a <= b, {
+    Kind.DATE: ("is on or before {}", "is not on or before {}"),
+    Kind.CHOICE: ("is {} or before", "is not {} or before")}, ordered_choices=True)  # fmt: skip
+MORE = Operator(">", _ORDERED, "is over {}", "is not over {}", lambda a, b: a > b, {
+    Kind.DATE: ("is after {}", "is not after {}"), **_for(_DAYS, "is more than {}", "is not more than {}"),
+    Kind.CHOICE: ("is after {}", "is not after {}")}, ordered_choices=True)  # fmt: skip
+MORE_OR_EQUAL = Operator(">=", _ORDERED, "is at least {}", "is not at least {}", lambda a, b: a >= b, {
+    Kind.DATE: ("is on or after {}", "is not on or after {}"),
+    Kind.CHOICE: ("is {} or after", "is not {} or after")}, ordered_choices=True)  # fmt: skip
 
 _TEXT = frozenset({Kind.TEXT})
 # No character is a wildcard, so none of these is LIKE.
@@ -71,17 +73,20 @@ ENDS_WITH = Operator("ENDS WITH", _TEXT, "ends with {}", "does not end with {}",
                      lambda a, b: sa.func.starts_with(sa.func.reverse(_folded(a)), sa.func.reverse(_folded(b))))  # fmt: skip
 
 IN = Operator("IN", _EQUALS - {Kind.DATE, Kind.FLAG}, "is one of {}", "is none of {}",
-              lambda a, values: a == sa.any_(values))  # fmt: skip
-BETWEEN = Operator("BETWEEN", _ORDERED, "is between {}", "is missing or not between {}",
+              lambda a, values: a == sa.any_(values), single=("is {}", "is not {}"))  # fmt: skip
+BETWEEN = Operator("BETWEEN", _ORDERED, "is between {}", "is not between {}",
                    lambda a, low, high: sa.and_(a >= low, a <= high))  # fmt: skip
-IN_PERIOD = Operator("IN period", frozenset({Kind.DATE}), "is in {}", "is missing or not in {}",
+IN_PERIOD = Operator("IN period", frozenset({Kind.DATE}), "is in {}", "is not in {}",
                      lambda a, low, high: sa.and_(a >= low, a <= high))  # fmt: skip
 
 _SET = frozenset({Kind.SET})
-HAS_ANY = Operator("HAS ANY", _SET, "include any of {}", "include none of {}", lambda a, values: a.op("&&")(values))
-HAS_ALL = Operator("HAS ALL", _SET, "include all of {}", "do not include all of {}", lambda a, values: a.op("@>")(values))
+_INCLUDES = ("include {}", "do not include {}")
+HAS_ANY = Operator("HAS ANY", _SET, "include any of {}", "include none of {}",
+                   lambda a, values: a.op("&&")(values), single=_INCLUDES)  # fmt: skip
+HAS_ALL = Operator("HAS ALL", _SET, "include all of {}", "do not include all of {}",
+                   lambda a, values: a.op("@>")(values), single=_INCLUDES)  # fmt: skip
 HAS_NONE = Operator("HAS NONE", _SET, "include none of {}", "include any of {}",
-                    lambda a, values: a.op("&&")(values).is_not(sa.true()))  # fmt: skip
+                    lambda a, values: a.op("&&")(values).is_not(sa.true()), single=_INCLUDES[::-1])  # fmt: skip
 
 MISSING = Operator("IS MISSING", _ANY, "is missing", "is known", lambda a: a.is_(None),
                    {Kind.SET: ("are empty", "are not empty")})  # fmt: skip

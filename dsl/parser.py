@@ -184,12 +184,14 @@ def _decimal(token: Token) -> Decimal:
 
 def _too_long(children: "Sequence[object]") -> Tree | None:
     token = cast(Token, children[0])
-    if len(token) <= MOST_DIGITS:
+    if len(token) + 2 * token.lower().endswith("k") <= MOST_DIGITS:
         return None
     return cast(Tree, _wrong(Diagnostic("bad-number", f"A number has at most {MOST_DIGITS} digits.", _span([token]))))
 
 
 MOST_DIGITS = 25
+# 200 years: dates moved by several of these spans are still in the database's calendar.
+LONGEST_SPAN = {"DAY": 73_000, "WEEK": 10_400, "MONTH": 2_400, "YEAR": 200}
 
 
 def _unit(token: Token) -> str:
@@ -339,9 +341,10 @@ class _Builder(Transformer[Token, Tree]):
     def duration(self, children: "Sequence[object]") -> Tree:
         count, unit = (cast(Token, child) for child in children)
         value = _decimal(count)
-        if value != value.to_integral_value() or value > 100_000:
+        most = LONGEST_SPAN[_unit(unit)]
+        if value != value.to_integral_value() or value > most:
             return cast(Tree, _wrong(Diagnostic("bad-period", f"A span of time has a whole number of {unit.lower()}, "
-                                                "up to 100,000.", _span([count]))))  # fmt: skip
+                                                f"up to {most:,}.", _span([count]))))  # fmt: skip
         return ast.Duration(int(value), cast(ast.Unit, _unit(unit) + "S"), span=_span(children))
 
     def day(self, children: "Sequence[object]") -> Tree:
@@ -492,7 +495,7 @@ def _limit(what: str, most: str, span: Span) -> Diagnostic:
 # What people bring from other languages, and what it is called here.
 _FOREIGN = {
     "==": "=", "<>": "!=", "≠": "!=", "≥": ">=", "≤": "<=", "&&": "AND", "||": "OR", "&": "AND", "|": "OR",
-    "like": "CONTAINS", "ilike": "CONTAINS", "has": "HAS", "exists": "ANY", "“": "'", "”": "'",
+    "like": "CONTAINS", "ilike": "CONTAINS", "exists": "ANY", "“": "'", "”": "'",
     "\u2018": "'", "\u2019": "'", "!": "NOT", ";": "",
 }  # fmt: skip
 
@@ -548,7 +551,8 @@ def _spelling_fixes(word: str, span: Span, expected: tuple[str, ...]) -> tuple[F
     if foreign is not None:
         return (Fix(f"Write {foreign}" if foreign else "Leave it out", span, foreign),)
     usable = {keyword for keyword in _TYPABLE if any(keyword in said.replace(",", "").split() for said in expected)}
-    return tuple(Fix(f"Did you mean {guess}?", span, guess) for guess in did_you_mean(word, usable))
+    guesses = did_you_mean(word, usable - {word.upper()})
+    return tuple(Fix(f"Did you mean {guess}?", span, guess) for guess in guesses)
 
 
 def _expected(error: UnexpectedInput) -> tuple[str, ...]:

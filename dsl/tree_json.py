@@ -5,11 +5,10 @@ out. Numbers are strings, so that they stay exact, and days are ISO.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence, Set
 from dataclasses import MISSING, Field, fields
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
-from functools import cache
 from types import NoneType
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
@@ -38,11 +37,11 @@ def to_json(tree: ast.Condition) -> Json:
 
 def from_json(value: object, limits: Limits = DEFAULT_LIMITS) -> ast.Condition:
     """Raises `TreeError`. What it returns is a tree that the parser makes of some text, and within the limits."""
-    whole = _object(value, "", {"version", "filter"})
-    # True equals 1.
-    if whole["version"] != VERSION or isinstance(whole["version"], bool):
+    whole = _object(value, "", {"version", "filter"}, set())
+    # True and 1.0 equal 1 too.
+    if whole["version"] != VERSION or type(whole["version"]) is not int:
         raise TreeError("version", f"must be {VERSION}")
-    tree = cast(ast.Condition, _node(whole["filter"], ast.Condition, "filter", limits.depth))
+    tree = cast(ast.Condition, _node(whole["filter"], get_args(ast.Condition), "filter", limits.depth))
     try:
         parsed = parse(format_filter(tree), limits)
     except FilterError as error:
@@ -58,7 +57,9 @@ def from_json(value: object, limits: Limits = DEFAULT_LIMITS) -> ast.Condition:
 def _written(value: object) -> object:
     match value:
         case ast.Node():
-            parts = {part.name: getattr(value, part.name) for part in _parts(type(value)) if not _is_default(value, part)}
+            parts = {
+                part.name: getattr(value, part.name) for part in _PARTS[type(value)] if not _is_default(value, part)
+            }
             return {"kind": _KIND_OF[type(value)], **{name: _written(part) for name, part in parts.items()}}
         case tuple():
             return [_written(item) for item in value]
@@ -78,24 +79,90 @@ def _is_default(node: ast.Node, part: "Field[Any]") -> bool:
 
 _NODE_TYPES = (*get_args(ast.Condition), *get_args(ast.Operand), ast.SortKey, ast.Rolling, ast.Calendar)
 _KIND_OF = {node: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", node.__name__).lower() for node in _NODE_TYPES}
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_PARTS = {node: [part for part in fields(node) if not part.name.endswith("span")] for node in _NODE_TYPES}
+_HINTS = {node: get_type_hints(node) for node in _NODE_TYPES}
 
 
-@cache
-def _parts(node: type[ast.Node]) -> tuple["Field[Any]", ...]:
-    return tuple(part for part in fields(node) if not part.name.endswith("span"))
+def _value(value: object, hint: Any, path: str, room: int) -> object:
+    allowed = get_args(hint) or (hint,)
+    if get_origin(hint) is Literal:
+        return _one_of(value, allowed, path)
+    if get_origin(hint) is tuple:
+        return tuple(_value(item, allowed[0], f"{path}[{n}]", room) for n, item in enumerate(_list(value, path)))
+    if value is None and NoneType in allowed:
+        return None
+    if issubclass(allowed[0], ast.Node):
+        return _node(value, allowed, path, room)
+    return _plain_value(value, allowed[0], path)
 
 
-@cache
-def _hints(node: type[ast.Node]) -> Mapping[str, Any]:
-    return get_type_hints(node)
+def _node(value: object, allowed: Sequence[type], path: str, room: int) -> ast.Node:
+    """`room` is how many levels may still follow."""
+    if room == 0:
+        raise TreeError(path, "is nested too deeply")
+    kinds = {kind: node for node, kind in _KIND_OF.items() if node in allowed}
+    kind = _one_of(value.get("kind") if isinstance(value, dict) else None, tuple(kinds), f"{path}.kind")
+    node = kinds[kind]
+    needed = {part.name for part in _PARTS[node] if part.default is MISSING}
+    found = _object(value, path, needed | {"kind"}, {part.name for part in _PARTS[node]})
+    hints = _HINTS[node]
+    parts = {
+        name: _value(part, hints[name], f"{path}.{name}", room - 1) for name, part in found.items() if name != "kind"
+    }
+    return cast(ast.Node, node(**parts))
 
 
-def _object(value: object, path: str, keys: set[str], optional: set[str] = frozenset()) -> Json:  # type: ignore[assignment]
+def _object(value: object, path: str, needed: Set[str], known: Set[str]) -> Json:
     if not isinstance(value, dict):
         raise TreeError(path, "must be an object")
-    if unknown := sorted(map(str, value.keys() - keys - optional)):
-        raise TreeError(path, f"does not know {', '.join(unknown)}; it has {', '.join(sorted(keys | optional))}")
-    if lacking := sorted(keys - value.keys()):
+    if unknown := sorted(map(str, value.keys() - needed - known)):
+        raise TreeError(path, f"does not know {', '.join(unknown)}; it has {', '.join(sorted(needed | known))}")
+    if lacking := sorted(needed - value.keys()):
         raise TreeError(path, f"needs {', '.join(lacking)}")
     return value
+
+
+def _list(value: object, path: str) -> list[object]:
+    if not isinstance(value, list):
+        raise TreeError(path, "must be a list")
+    return value
+
+
+def _one_of(value: object, allowed: Sequence[str], path: str) -> str:
+    if not isinstance(value, str) or value not in allowed:
+        raise TreeError(path, f"must be one of {', '.join(allowed)}")
+    return value
+
+
+def _plain_value(value: object, kind: type, path: str) -> object:
+    if kind is Decimal:
+        return _number(value, path)
+    if kind is date:
+        return _day(value, path)
+    # True is an int.
+    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
+        raise TreeError(path, f"must be {_SAID[kind]}")
+    if kind is int and value not in _WHOLE[path.rpartition(".")[2]]:
+        raise TreeError(path, "is out of range")
+    return value
+
+
+_SAID = {str: "a text", bool: "true or false", int: "a whole number"}
+_WHOLE = {"offset": range(-1, 2), "count": range(100_001)}
+
+
+def _number(value: object, path: str) -> Decimal:
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value) or len(value) > MOST_DIGITS + 1:
+        raise TreeError(path, f"must be a number written as a text, such as '1000.50', of at most {MOST_DIGITS} digits")
+    return Decimal(value)
+
+
+def _day(value: object, path: str) -> date:
+    try:
+        day = datetime.strptime(str(value), "%Y-%m-%d").date()
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != value:
+        raise TreeError(path, "must be a day written as a text, such as '2026-01-31'")
+    return day

@@ -190,12 +190,22 @@ Operand = (
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
+class _Predicate:
+    """`free` are the rows that a predicate speaks of and does not itself range over, with their owners."""
+
+    free: frozenset[Row] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "free", _free(cast(Predicate, self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(_Predicate):
     value: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(_Predicate):
     """`negated` is the exact complement, so a missing side meets it. So for every test below."""
 
     operator: Operator
@@ -206,7 +216,7 @@ class Compare:
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class Range(_Predicate):
     """BETWEEN, or a period of days; both ends are included. `period` is how the period was written."""
 
     operator: Operator
@@ -219,7 +229,7 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(_Predicate):
     operator: Operator
     operand: Operand
     values: tuple[Operand, ...]
@@ -228,7 +238,7 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(_Predicate):
     operator: Operator
     operand: Operand
     negated: bool = False
@@ -236,13 +246,13 @@ class Absent:
 
 
 @dataclass(frozen=True, slots=True)
-class Holds:
+class Holds(_Predicate):
     operand: FieldOf
     span: Span = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Block(_Predicate):
     quantifier: Literal["ANY", "NO", "ALL"]
     row: Row
     condition: "Predicate"
@@ -250,7 +260,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Exists:
+class Exists(_Predicate):
     """One row that meets every condition on it: what lowering makes of bare conditions."""
 
     row: Row
@@ -258,19 +268,19 @@ class Exists:
 
 
 @dataclass(frozen=True, slots=True)
-class Not:
+class Not(_Predicate):
     condition: "Predicate"
     span: Span = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class And:
+class And(_Predicate):
     conditions: "tuple[Predicate, ...]"
     span: Span = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Or:
+class Or(_Predicate):
     conditions: "tuple[Predicate, ...]"
     span: Span = field(default=NOWHERE, compare=False)
 
@@ -278,7 +288,6 @@ class Or:
 Test = Compare | Range | OneOf | Absent | Holds
 Predicate = Constant | Test | Block | Exists | Not | And | Or
 
-TRUE, FALSE = Constant(True), Constant(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,24 +385,30 @@ def with_rows(node: Node, rows: Mapping[Row, Row]) -> Node:
 
 @cache
 def _child_fields(kind: Hashable) -> tuple[str, ...]:
-    plain = {"type", "operator", "row", "field", "span", "negated", "quantifier", "function", "source", "target"}
-    return tuple(item.name for item in fields(cast(type[Value], kind)) if item.name not in plain)
+    return tuple(item.name for item in fields(cast(type[Value], kind)) if item.name not in _NOT_CHILDREN)
+
+
+_NOT_CHILDREN = frozenset(
+    {"type", "operator", "row", "field", "span", "negated", "quantifier", "function", "source", "target", "free"}
+)
 
 
 _NODES = (
-    Value, Unbound, OnDay, PeriodEnd, FieldOf, Converted, Factor, Arithmetic, Shifted, ShiftedBy, DaysBetween, Aggregated,
-    FirstOf, Constant, Compare, Range, OneOf, Absent, Holds, Block, Exists, Not, And, Or,
+    Value, Unbound, OnDay, PeriodEnd, FieldOf, Converted, Factor, Arithmetic, Shifted, ShiftedBy, DaysBetween,
+    Aggregated, FirstOf, Constant, Compare, Range, OneOf, Absent, Holds, Block, Exists, Not, And, Or,
 )  # fmt: skip
 
 
 def free_rows(node: Node) -> frozenset[Row]:
-    """The rows that a node speaks of and does not itself range over, with their owners."""
+    return node.free if isinstance(node, _Predicate) else _free(node)
+
+
+def _free(node: Node) -> frozenset[Row]:
     match node:
         case FieldOf(row):
             return _with_owners(row)
         case Aggregated(row=row) | FirstOf(row=row) | Block(row=row) | Exists(row=row):
-            owners = _with_owners(row) - {row}
-            inside = owners.union(*map(free_rows, children(node)))
+            inside = (_with_owners(row) - {row}).union(*map(free_rows, children(node)))
             return frozenset(other for other in inside if row not in _with_owners(other))
         case Converted(operand, source, target):
             named = [_with_owners(currency.row) for currency in (source, target) if currency.row]
@@ -402,6 +417,7 @@ def free_rows(node: Node) -> frozenset[Row]:
             return frozenset[Row]().union(*map(free_rows, children(node)))
 
 
+@cache
 def _with_owners(row: Row | None) -> frozenset[Row]:
     return frozenset() if row is None else _with_owners(row.owner) | {row}
 
@@ -420,3 +436,6 @@ def natural_type(function: str, kind: Type) -> Type:
     if function == "AVG" and kind.kind in (Kind.COUNT, Kind.DAYS):
         return NUMBER
     return COUNT if function == "COUNT" else kind
+
+
+TRUE, FALSE = Constant(True), Constant(False)

@@ -24,12 +24,18 @@ FOREIGN_TO_DSL = {
     "starlette",
 }
 
+_CHECKED = {"dsl.typed", "dsl.catalog", "dsl.types", "dsl.operators", "dsl.diagnostics"}
+
 # A module of dsl, and all of ours that it may import.
 MAY_SEE = {
     "dsl.diagnostics": set[str](),
     "dsl.ast": {"dsl.diagnostics"},
-    "dsl.compiler": {"dsl.typed", "dsl.catalog", "dsl.types", "dsl.operators", "dsl.diagnostics"},
-    "dsl.explainer": {"dsl.typed", "dsl.catalog", "dsl.types", "dsl.operators", "dsl.diagnostics"},
+    "dsl.compiler": {*_CHECKED, "dsl.calendar", "dsl.frames", "dsl.quantities"},
+    "dsl.explainer": {*_CHECKED, "dsl.calendar", "dsl.literals"},
+    "dsl.calendar": {"dsl.typed"},
+    "dsl.frames": {"dsl.typed", "dsl.catalog"},
+    "dsl.quantities": {"dsl.typed"},
+    "dsl.literals": set[str](),
 }
 
 FEATURES = {"queries", "workflows", "runs", "imports", "pages", "auth"}

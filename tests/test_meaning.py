@@ -10,17 +10,17 @@ from app.database import Database
 from dsl import CATALOG, analyze, everyone
 from dsl.catalog import Entity, Field
 from dsl.checker import Level
-from dsl.compiler import render, select_rows
+from dsl.statements import rows_statement
 from dsl.matching import matching_rows
 from dsl.typed import TRUE, Filter, Role, Row
 from dsl.types import TEXT, Kind
 from tests.oracle.evaluator import matches
 from tests.oracle.evaluator import matching_rows as expected_rows
 from tests.oracle.generate import random_filter
-from tests.worlds import FILTERS, LEDGERS, Loaded, load
+from tests.worlds import FILTERS, FIRST_SEED, LEDGERS, Loaded, load
 
 
-@pytest.fixture(scope="module", params=range(LEDGERS))
+@pytest.fixture(scope="module", params=range(FIRST_SEED, FIRST_SEED + LEDGERS))
 def loaded(request: pytest.FixtureRequest, database: Database) -> Loaded:
     return load(database, request.param)
 
@@ -33,7 +33,7 @@ SOURCE_ID = Field("source_id", TEXT, "", "", lambda at: at.row("source_id"))
 def test_every_field_has_the_value_of_its_definition(loaded: Loaded, entity: Entity) -> None:
     root, row = _rows(entity)
     fields = {"": (root, SOURCE_ID), **{name: (row, field) for name, field in entity.fields.items()}}
-    for source_id, *values in loaded.run(render(select_rows(Filter(root, TRUE), loaded.question, fields))):
+    for source_id, *values in loaded.run(rows_statement(Filter(root, TRUE), loaded.question, fields)):
         subject = loaded.world.ledger.company if entity.name == "company" else str(source_id)
         for field, value in zip(entity.fields.values(), values, strict=True):
             expected = _expected(loaded.world.value(entity.name, subject, field.name))
@@ -42,7 +42,7 @@ def test_every_field_has_the_value_of_its_definition(loaded: Loaded, entity: Ent
 
 @pytest.mark.parametrize("level", ["customer", "group"])
 def test_filters_select_what_the_definition_says(loaded: Loaded, level: Level) -> None:
-    rng = random.Random(f"{loaded.company_id} {level}")
+    rng = random.Random(f"{loaded.seed} {level}")
     for _ in range(FILTERS // 2):
         made = random_filter(rng, loaded.world, level, rng.randint(1, 4))
         analysis = analyze(made.text, CATALOG, level=level, parameters=made.params)

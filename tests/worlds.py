@@ -10,7 +10,8 @@ from typing import Any
 
 from app.database import Database
 from app.imports import import_ledger
-from dsl.compiler import Question, Statement, render, select_count, select_rows
+from dsl.compiler import Question
+from dsl.statements import Statement, count_statement, rows_statement
 from dsl.typed import Filter
 from tests.oracle.generate import Case, random_case
 from tests.oracle.ledger import write_folder
@@ -19,6 +20,7 @@ from tests.oracle.metrics import World
 TODAY = date(2026, 3, 31)
 LEDGERS = int(os.environ.get("DUELIST_LEDGERS", "60"))
 FILTERS = int(os.environ.get("DUELIST_FILTERS", "60"))
+FIRST_SEED = int(os.environ.get("DUELIST_SEED", "0"))
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Loaded:
     """One ledger as a company of the database, and as the evaluator sees it."""
 
     database: Database
+    seed: int
     company_id: int
     case: Case
     world: World
@@ -41,10 +44,10 @@ class Loaded:
     def source_ids(self, filter_: Filter) -> list[str]:
         """In the order the database gives them, so that a double would show."""
         key = {"source_id": (filter_.root, filter_.root.entity.fields["source_id"])}
-        return [row[0] for row in self.run(render(select_rows(filter_, self.question, key)))]
+        return [row[0] for row in self.run(rows_statement(filter_, self.question, key))]
 
     def count(self, filter_: Filter) -> int:
-        return int(self.run(render(select_count(filter_, self.question)))[0][0])
+        return int(self.run(count_statement(filter_, self.question))[0][0])
 
 
 def load(database: Database, seed: int) -> Loaded:
@@ -61,7 +64,7 @@ def load(database: Database, seed: int) -> Loaded:
     with tempfile.TemporaryDirectory() as folder, database.transaction(company_id, write=True) as connection:
         write_folder(Path(folder), case.rows)
         import_ledger(connection, _Company(company_id, company.base_currency, company.time_zone), [Path(folder)])
-    return Loaded(database, company_id, case, case.world())
+    return Loaded(database, seed, company_id, case, case.world())
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ def import_ledger(
     Raises `ImportRefused`, with nothing written, when a row is bad; `skip_bad_rows` leaves those rows out, and the
     report names them. `rename` says what a column of the files is called here. `dry_run` writes nothing.
     """
+    tell = progress or _tell_no_one
     problems = Problems()
     found = discover(list(sources), problems)
     if problems.total:
@@ -66,18 +67,25 @@ def import_ledger(
         # Two imports of one company run one after the other.
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"import {company.company_id}"])
         create_tables(connection)
-        staged = _stage(connection, found, ZoneInfo(company.time_zone), rename, problems, progress)
+        staged = _stage(connection, found, ZoneInfo(company.time_zone), rename, problems, tell)
         check(connection, staged, parameters, problems)
         if problems.total and not skip_bad_rows:
             raise ImportRefused(problems)
         connection.execute("SET CONSTRAINTS ALL DEFERRED")
         files = load(connection, staged, parameters)
+        tell("storing", 0.5)
         recalculated = _derive(connection, parameters, problems)
+        tell("storing", 0.75)
         _check_foreign_keys(connection)
         derived = count_derived(connection, staged, parameters)
+        tell("storing", 1)
         connection.execute("SET LOCAL enable_nestloop = DEFAULT")
         drop_tables(connection)
     return Report(files, derived, recalculated, problems.in_order(), problems.total)
+
+
+def _tell_no_one(_doing: str, _share: float) -> None:
+    pass
 
 
 def _check_foreign_keys(connection: Connection) -> None:
@@ -93,15 +101,17 @@ def _stage(
     zone: ZoneInfo,
     rename: Mapping[str, str],
     problems: Problems,
-    progress: Progress | None,
+    tell: Progress,
 ) -> dict[str, Staged]:
     """All files are read before one that cannot be read refuses the import, so that all faults are named at once."""
     staged = {}
     for name, source in found.items():
         try:
-            staged[name] = stage(connection, source, zone, rename, problems, progress)
+            staged[name] = stage(connection, source, zone, rename, problems, tell)
         except Unreadable as unreadable:
             problems.add(*unreadable.faults)
+        except OSError as error:
+            problems.add(source.fault(None, None, "no-file", f"the file cannot be read: {error.strerror}"))
     if len(staged) < len(found):
         raise ImportRefused(problems)
     return staged

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
+from psycopg.rows import tuple_row
+
 from app.database import Connection
 from app.imports.cells import shown
 from app.imports.columns import FILES, Column, File
-from app.imports.report import Problems
+from app.imports.report import MOST_PROBLEMS, Problems
 from app.imports.staging import Staged
 
 Parameters = Mapping[str, object]
@@ -49,21 +51,25 @@ class _Check:
             if column.refers and column.refers != "groups":  # a group that is only named is created
                 self._unknown(column, FILES[column.refers])
         if self._file.name in DOCUMENTS:
-            self._no_rate(f"SELECT s.line, {self._currency()} AS value {self._documents()}")
+            self._no_rate(self._currencies())
         if self._file.name == "customers":
-            self._no_rate(_CUSTOMERS_WITH_DOCUMENTS)
+            self._no_rate(_CURRENCIES_OF_CUSTOMERS_WITH_DOCUMENTS)
 
-    def _refuse(self, faulty: str, column: str | None, code: str, message: Callable[..., str]) -> None:
+    def _refuse(self, faulty: str, column: str, code: str, message: Callable[..., str]) -> None:
         """`faulty` selects the lines; what it selects besides goes into the message."""
         staging = self._file.staging
-        found = self._connection.execute(
-            f"UPDATE {staging} s SET bad = true FROM ({faulty}) faulty WHERE s.line = faulty.line RETURNING faulty.*",
+        rows = self._connection.cursor(row_factory=tuple_row).execute(
+            f"""
+            WITH refused AS (
+                UPDATE {staging} s SET bad = true FROM ({faulty}) faulty WHERE s.line = faulty.line RETURNING faulty.*)
+            SELECT count(*) OVER (), refused.* FROM refused ORDER BY line LIMIT {MOST_PROBLEMS}
+            """,
             self._parameters,
         )
         source = self._staged[self._file.name].source
-        for line, *values in found:
-            assert isinstance(line, int)
-            self._problems.add(source.fault(line, column, code, message(*values)))
+        for number, (total, line, *values) in enumerate(rows, 1):
+            more = total - number if number == MOST_PROBLEMS else 0
+            self._problems.add(source.fault(line, column, code, message(*values)), more=more)
 
     def _duplicates(self) -> None:
         key = ", ".join(f"s.{name}" for name in self._file.key)
@@ -84,9 +90,7 @@ class _Check:
             " WHERE NOT bad AND (payment_id IS NULL) = (credit_note_id IS NULL)",
             "payment_id",
             "both-or-neither",
-            lambda neither: (
-                f"{'neither' if neither else 'both'} of payment_id and credit_note_id; it must be one of them"
-            ),
+            lambda neither: f"{'neither' if neither else 'both'} of payment_id and credit_note_id: state one",
         )
 
     def _unknown(self, column: Column, target: File) -> None:
@@ -127,17 +131,18 @@ class _Check:
             lambda value: f"there is no rate for {value} (fx_rates), so it cannot be converted to the base currency",
         )
 
-    def _currency(self) -> str:
-        """The currency that the document will have."""
-        kept = "" if "currency" in self._staged[self._file.name].present else "old.currency, "
+    def _currencies(self) -> str:
+        """The currency that each document will have."""
+        is_stated = "currency" in self._staged[self._file.name].present
         customers = self._staged.get("customers")
-        kept_by_customer = "customer.currency"
-        if customers and "currency" in customers.present:
-            kept_by_customer = "CASE WHEN staged_customer.source_id IS NULL THEN customer.currency END"
-        return f"coalesce(s.currency, {kept}staged_customer.currency, {kept_by_customer}, %(base)s)"
-
-    def _documents(self) -> str:
+        customer_states = customers is not None and "currency" in customers.present
         return f"""
+            SELECT s.line, coalesce(
+                s.currency,
+                {"" if is_stated else "old.currency,"}
+                staged_customer.currency,
+                CASE WHEN {not customer_states} OR staged_customer.source_id IS NULL THEN customer.currency END,
+                %(base)s) AS value
             FROM {self._file.staging} s
             LEFT JOIN {self._file.table} old
                 ON old.company_id = %(company)s AND old.source_id = s.source_id AND 'currency' <> ALL (old.derived)
@@ -147,15 +152,13 @@ class _Check:
         """
 
 
-# Documents already there take the currency of their customer when they state none.
-_CUSTOMERS_WITH_DOCUMENTS = f"""
+_TAKING_THE_CURRENCY_OF_THEIR_CUSTOMER = " UNION ALL ".join(
+    f"SELECT customer_id FROM {FILES[name].table} WHERE company_id = %(company)s AND 'currency' = ANY (derived)"
+    for name in DOCUMENTS
+)
+
+_CURRENCIES_OF_CUSTOMERS_WITH_DOCUMENTS = f"""
     SELECT s.line, s.currency AS value
     FROM staged_customers s JOIN customer ON customer.company_id = %(company)s AND customer.source_id = s.source_id
-    WHERE s.currency <> customer.currency AND customer.id IN (
-        {
-    " UNION ALL ".join(
-        f"SELECT customer_id FROM {FILES[name].table} WHERE company_id = %(company)s AND 'currency' = ANY (derived)"
-        for name in DOCUMENTS
-    )
-})
+    WHERE s.currency <> customer.currency AND customer.id IN ({_TAKING_THE_CURRENCY_OF_THEIR_CUSTOMER})
 """

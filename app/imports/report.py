@@ -32,8 +32,9 @@ class Problems:
         self.first: list[BadRow] = []
         self.total = 0
 
-    def add(self, *faults: BadRow) -> None:
-        self.total += len(faults)
+    def add(self, *faults: BadRow, more: int = 0) -> None:
+        """`more` are only counted."""
+        self.total += len(faults) + more
         self.first += faults[: max(0, MOST_PROBLEMS - len(self.first))]
 
     def in_order(self) -> tuple[BadRow, ...]:

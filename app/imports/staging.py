@@ -11,7 +11,7 @@ from app.imports.columns import CUSTOM_PREFIX, FILES
 from app.imports.reading import Record, Source, opened, records
 from app.imports.report import Problems
 
-# Told after that many rows: the file, and how much of it is read (0 to 1).
+# What is being done, mostly the name of a file, and how much of it is done (0 to 1).
 Progress = Callable[[str, float], None]
 ROWS_PER_STEP = 5_000
 
@@ -45,7 +45,7 @@ def stage(
     zone: tzinfo,
     rename: Mapping[str, str],
     problems: Problems,
-    progress: Progress | None,
+    tell: Progress,
 ) -> Staged:
     """Copies the file into its table. Raises `Unreadable` where the file as a whole is wrong."""
     row = _Row(source, zone, problems)
@@ -62,11 +62,12 @@ def stage(
         for record in records(source, text, rename):
             read += 1
             problems.add(*record.faults)
-            if record.cells:
+            if record.cells or not record.faults:
                 present.update(record.cells)
                 copy.write_row(row.of(record))
-            if progress and read % ROWS_PER_STEP == 0:
-                progress(source.path.name, beneath.tell() / size)
+            if read % ROWS_PER_STEP == 0:
+                tell(source.path.name, beneath.tell() / size)
+    tell(source.path.name, 1)
     connection.execute(f"ANALYZE {source.file.staging}")
     return Staged(source, read, frozenset(present))
 

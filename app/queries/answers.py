@@ -1,7 +1,7 @@
 """Whom and what a filter selects: counts, pages and whole answers. All of one answer is read in one transaction."""
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -17,7 +17,8 @@ from app.queries.cells import Shown
 from app.queries.cursors import Cursors, Place
 from dsl import CATALOG, Analysis, typed
 from dsl.catalog import Field
-from dsl.compiler import render, select_count, select_rows
+from dsl.compiler import select_count, select_rows
+from dsl.statements import render
 from dsl.explainer import english
 from dsl.matching import matching_rows
 from dsl.typed import Filter, Row
@@ -181,7 +182,7 @@ def _placed(cursors: Cursors, asked: Paged, company: Company, what: str) -> tupl
     if asked.cursor is None:
         return asking, None
     place = cursors.read(asked.cursor, asked, asking, what)
-    return Asking(asking.analysis, company, place.as_of), place
+    return replace(asking, as_of=place.as_of, is_past=place.as_of < company.today), place
 
 
 def _count(connection: Connection, asking: Asking, selected: Listed) -> int:

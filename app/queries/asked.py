@@ -74,13 +74,12 @@ class Completing(_Request):
 
 @dataclass(frozen=True, slots=True)
 class Asking:
+    """`is_past`: the day lies before the company's today."""
+
     analysis: Analysis
     company: Company
     as_of: date
-
-    @property
-    def is_past(self) -> bool:
-        return self.as_of < self.company.today
+    is_past: bool
 
     @property
     def question(self) -> Question:
@@ -96,4 +95,7 @@ def analysis_of(asked: Asked, *, answered: bool = False) -> Analysis:
 
 
 def ask(asked: Dated, company: Company, *, answered: bool = False) -> Asking:
-    return Asking(analysis_of(asked, answered=answered), company, asked.as_of or company.today)
+    """The day is settled here, once, so that all of an answer is of one day."""
+    today = company.today
+    as_of = asked.as_of or today
+    return Asking(analysis_of(asked, answered=answered), company, as_of, is_past=as_of < today)

@@ -7,7 +7,7 @@ from io import StringIO
 from typing import Any
 
 from dsl.catalog import Field
-from dsl.compiler import SCALE
+from dsl.quantities import SCALE
 from dsl.types import Kind
 
 Cell = str | int | bool | list[str] | None

@@ -3,23 +3,23 @@
 from collections.abc import Iterator
 from typing import Any
 
-from dsl.tree_json import to_json
-
 from app.companies import Company
 from app.problems import diagnosed
 from app.queries.answers import list_of, warnings_of
-from app.queries.asked import Asked, Asking, Completing, Dated, analysis_of, ask
+from app.queries.asked import Asked, Completing, Dated, analysis_of, ask
 from dsl import CATALOG, FilterError, typed
-from dsl.compiler import render, select_rows
+from dsl.compiler import select_rows
+from dsl.statements import render
 from dsl.completer import complete
 from dsl.explainer import english
+from dsl.tree_json import to_json
 
 Document = dict[str, Any]
 
 
-def checked(asked: Asked, company: Company, several_currencies: bool) -> Document:
+def checked(asked: Dated, company: Company, several_currencies: bool) -> Document:
     try:
-        asking = Asking(analysis_of(asked), company, company.today)
+        asking = ask(asked, company)
     except FilterError as wrong:
         errors = [diagnosed(wrong.text, diagnostic) for diagnostic in wrong.diagnostics]
         return {"ok": False, "errors": errors, "warnings": []}

@@ -9,7 +9,7 @@ from app import models
 from app.companies import Company
 from app.database import Database
 from app.queries.cells import money
-from dsl.compiler import render
+from dsl.statements import render
 
 RECORDS: Mapping[str, sa.Table] = {
     "customers": models.customer,

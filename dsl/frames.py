@@ -1,0 +1,95 @@
+"""The relations behind the entities, and a row variable while its SELECT is written."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from dsl.catalog import Entity, Sources
+from dsl.typed import Row
+
+Sql = sa.ColumnElement[Any]
+Test = sa.ColumnElement[bool]
+
+
+@cache
+def relation(entity: Entity, historic: bool) -> sa.TableClause:
+    names = {"company_id", "id", "source_id", "currency", "customer_id", "group_id", *_used_columns(entity)["row"]}
+    return sa.table(entity.historic if historic else entity.relation, *map(sa.column, sorted(names)))
+
+
+@cache
+def _metrics(entity: Entity, historic: bool) -> sa.TableClause:
+    name = f"{entity.metrics}_as_of" if historic else str(entity.metrics)
+    return sa.table(
+        name, *map(sa.column, ("company_id", f"{entity.name}_id", *sorted(_used_columns(entity)["metrics"])))
+    )
+
+
+@cache
+def _used_columns(entity: Entity) -> Mapping[str, set[str]]:
+    """Which columns the entity's fields read: found by asking each of them."""
+    used: dict[str, set[str]] = {"row": set(), "metrics": set()}
+
+    def ask(kind: str) -> Callable[[str], Sql]:
+        def column(name: str) -> Sql:
+            used[kind].add(name)
+            return sa.column(name)
+
+        return column
+
+    for line in entity.fields.values():
+        line.sql(Sources(ask("row"), ask("metrics"), sa.column("as_of"), related(historic=False), sa.column("company")))
+    return used
+
+
+def related(historic: bool) -> Callable[[str], sa.FromClause]:
+    return _RELATED_AS_OF.__getitem__ if historic else _RELATED.__getitem__
+
+
+_ABOUT_INVOICES = ("company_id", "invoice_customer_id", "invoice_id", "date", "by", "kind")
+# A reference is profile data: it is the current one whatever the day.
+_INVOICE = sa.table("invoice", *map(sa.column, ("company_id", "customer_id", "id", "reference")))
+_RELATED = {"activity": sa.table("activity", *map(sa.column, _ABOUT_INVOICES)), "invoice": _INVOICE}
+_RELATED_AS_OF = {"activity": sa.table("activity_as_of", *map(sa.column, _ABOUT_INVOICES)), "invoice": _INVOICE}
+
+
+@dataclass(slots=True)
+class Frame:
+    """A row variable while its SELECT is written: its relation, and the to-one relations its fields need."""
+
+    row: Row
+    historic: bool
+    company: Sql
+    table: sa.FromClause
+    joins: dict[object, tuple[sa.FromClause, Test, bool]] = field(default_factory=dict)
+    optional: bool = False  # a customer may have no group
+
+    def column(self, name: str) -> Sql:
+        return self.table.c[name]
+
+    def metric(self, name: str) -> Sql:
+        def join() -> tuple[sa.FromClause, Test, bool]:
+            metrics = _metrics(self.row.entity, self.historic).alias()
+            conditions = [metrics.c.company_id == self.company]
+            if self.row.entity.name != "company":
+                conditions.append(metrics.c[f"{self.row.entity.name}_id"] == self.column("id"))
+            return metrics, sa.and_(*conditions), self.optional
+
+        return self.join(("metrics", self.row), join).c[name]
+
+    def join(self, key: object, make: Callable[[], tuple[sa.FromClause, Test, bool]]) -> sa.FromClause:
+        if key not in self.joins:
+            self.joins[key] = make()
+        return self.joins[key][0]
+
+    def select(self, *columns: Sql, where: list[Test]) -> sa.Select[Any]:
+        source: sa.FromClause = self.table
+        for relation, on, outer in self.joins.values():
+            source = source.join(relation, on, isouter=outer)
+        # Left to itself SQLAlchemy correlates with the next SELECT only and lists tables of those further out again.
+        own = [self.table, *(relation for relation, _, _ in self.joins.values())]
+        rows = sa.select(*columns).select_from(source).correlate_except(*own)
+        return rows.where(self.table.c.company_id == self.company, *where)

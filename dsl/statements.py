@@ -1,0 +1,71 @@
+"""SQL text and parameters for psycopg, kept by filter: the same filters are asked over and over, for every company."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from dsl.catalog import Field
+from dsl.compiler import Fields, Question, select_count, select_rows
+from dsl.typed import Filter, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL text for psycopg with its named parameters."""
+
+    sql: str
+    parameters: Mapping[str, Any]
+
+
+def render(statement: sa.Select[Any]) -> Statement:
+    compiled = statement.compile(dialect=_DIALECT)
+    return Statement(str(compiled), dict(compiled.params))
+
+
+_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+
+
+def rows_statement(
+    filter_: Filter, question: Question, fields: Fields, *, after: str | None = None, limit: int | None = None
+) -> Statement:
+    """The rows that meet the filter, each with `fields`, in the order of source_id; `after` is the last one seen."""
+    columns = tuple((name, row, found) for name, (row, found) in fields.items())
+    kept = _kept_rows(filter_, question.as_of, question.historic, columns, after is not None, limit is not None)
+    return _asked_by(question, kept, after=after, limit=limit)
+
+
+def count_statement(filter_: Filter, question: Question) -> Statement:
+    return _asked_by(question, _kept_count(filter_, question.as_of, question.historic))
+
+
+def _asked_by(question: Question, kept: Statement, **values: object) -> Statement:
+    given = {name: value for name, value in values.items() if value is not None}
+    return Statement(kept.sql, {**kept.parameters, "company": question.company, **given})
+
+
+# What is kept has no company in it.
+_KEPT = 2_000
+
+
+@lru_cache(maxsize=_KEPT)
+def _kept_rows(
+    filter_: Filter,
+    as_of: date,
+    historic: bool,
+    columns: tuple[tuple[str, Row, Field], ...],
+    after: bool,
+    limited: bool,
+) -> Statement:
+    fields = {name: (row, found) for name, row, found in columns}
+    first, most = ("" if after else None), (0 if limited else None)
+    return render(select_rows(filter_, Question(0, as_of, historic), fields, after=first, limit=most))
+
+
+@lru_cache(maxsize=_KEPT)
+def _kept_count(filter_: Filter, as_of: date, historic: bool) -> Statement:
+    return render(select_count(filter_, Question(0, as_of, historic)))
