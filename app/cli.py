@@ -246,7 +246,7 @@ def import_files(
 
 def _imported(report: Report, format: str) -> None:
     if format == "json":
-        _write_json(asdict(report))
+        _write_json(report)
     else:
         printing.imported(report)
         printing.bad_rows(report.problems, report.problem_count)

@@ -17,7 +17,7 @@ from app.database import Database, database_url
 from app.imports import Progress, import_ledger
 from app.main import create_app
 from app.metrics import set_up_logging
-from app.migrate import migrate
+from app.migrate import is_current, migrate
 from app.settings import Settings
 
 Say = Callable[[str], None]
@@ -40,7 +40,8 @@ def serve(settings: Settings, *, with_sample: bool, say: Say, progress: Bars) ->
         host, port = listener.getsockname()[:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         with database_url(settings) as url:
-            migrate(url)
+            if not is_current(url):
+                migrate(url)
             key = _prepare(settings, url, with_sample=with_sample, say=say, progress=progress)
             app = create_app(settings, url, page_key=key if settings.is_private else None)
             say(_greeting(address, key))

@@ -119,7 +119,7 @@ def test_no_filter_shows_a_traceback(run: Run, text: str) -> None:
 def test_a_day_and_parameters_are_given(run: Run) -> None:
     said = run("english", "invoice.due_date IN LAST 2 DAYS AND customer.rating IN ($r)", "--as-of", "2026-03-01",
                "--param", "r=A", "--param", "$r=B").out  # fmt: skip
-    assert "28 February 2026" in said
+    assert "28 February" in said
     assert "'A'" in said
     assert "'B'" in said
     assert run("english", "customer.rating = 'A'", "--as-of", "yesterday").code == 2
@@ -374,30 +374,15 @@ def found(pattern: str, text: str) -> str:
     return match[0]
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_and_stops_cleanly(database_url: str, data_dir: Path, by: signal.Signals) -> None:
+def test_it_serves_and_stops_cleanly(database_url: str, data_dir: Path) -> None:
     """The key is the same after a restart, and the sample is loaded once."""
     with serving(database_url, data_dir, "--sample") as (process, said):
         address, key = found(r"http://127\.0\.0\.1:\d+", said), found(r"duelist_\S{40,}", said)
         assert (data_dir / "run_key").read_text() == key
         assert (data_dir / "run_key").stat().st_mode & 0o777 == 0o600
-        headers = {"Authorization": f"Bearer {key}"}
-        asked = httpx2.post(f"{address}/v1/preview", json={"filter": FILTER}, headers=headers)
-        assert asked.status_code == 200
-        assert key in httpx2.get(f"{address}/").text
-        assert httpx2.get(f"{address}/v1/customers/a%252Fb", headers=headers).status_code == 404
-        big = httpx2.post(
-            f"{address}/v1/preview", content=b" " * 2_000_000, headers={**headers, "Content-Type": "application/json"}
-        )
-        assert big.status_code == 413
-        port = address.rpartition(":")[2]
-        environment = {**os.environ, "DUELIST_DATABASE_URL": database_url, "DUELIST_DATA_DIR": str(data_dir)}
-        second = subprocess.run(
-            [*DUELIST, "serve", "--port", port], env=environment, capture_output=True, text=True, check=False
-        )
-        assert second.returncode == 2
-        assert "another program serves there" in second.stderr
-        code, err = ended(process, by)
+        answers_as_it_should(address, {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}, key)
+        assert refused_at(address.rpartition(":")[2], database_url, data_dir)
+        code, err = ended(process, signal.SIGINT)
     assert code == 0, err
     assert "Traceback" not in err
     lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
@@ -406,6 +391,25 @@ def test_it_serves_and_stops_cleanly(database_url: str, data_dir: Path, by: sign
     with serving(database_url, data_dir, "--sample") as (process, again):
         assert "loading" not in again
         assert found(r"duelist_\S{40,}", again) == key
+        code, err = ended(process, signal.SIGTERM)
+    assert code == 0, err
+    assert "Traceback" not in err
+
+
+def answers_as_it_should(address: str, headers: dict[str, str], key: str) -> None:
+    """What only a real server shows."""
+    assert httpx2.post(f"{address}/v1/preview", json={"filter": FILTER}, headers=headers).status_code == 200
+    assert httpx2.post(f"{address}/v1/preview", content=b" " * 2_000_000, headers=headers).status_code == 413
+    assert key in httpx2.get(f"{address}/").text
+    escaped = httpx2.get(f"{address}/v1/customers/a%252Fb%00%FF", headers=headers)
+    assert escaped.json()["errors"][0]["code"] == "unknown-id"
+
+
+def refused_at(port: str, url: str, data_dir: Path) -> bool:
+    environment = {**os.environ, "DUELIST_DATABASE_URL": url, "DUELIST_DATA_DIR": str(data_dir)}
+    command = [*DUELIST, "serve", "--port", port]
+    second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return second.returncode == 2 and "another program serves there" in second.stderr
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(database_url: str, data_dir: Path, sample: Company) -> None:

@@ -174,7 +174,7 @@ def test_english_and_format(api: Api) -> None:
     assert api.answer("/v1/format", filter="customer.rating='d'") == {"canonical": "customer.rating = 'd'"}
     found = api.answer("/v1/english", filter="invoice.due_date IN LAST 2 DAYS", as_of="2026-03-01")
     assert found["as_of"] == "2026-03-01"
-    assert "28 February 2026" in found["english"]
+    assert "28 February" in found["english"]
 
 
 def test_complete(api: Api) -> None:

@@ -18,9 +18,9 @@ from app.queries.cursors import Cursors, Place
 from dsl import CATALOG, Analysis, typed
 from dsl.catalog import Field
 from dsl.compiler import select_count, select_rows
-from dsl.statements import render
 from dsl.explainer import english
 from dsl.matching import matching_rows
+from dsl.statements import render
 from dsl.typed import Filter, Row
 from dsl.types import MONEY
 from dsl.warnings import warn

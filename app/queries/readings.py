@@ -9,9 +9,9 @@ from app.queries.answers import list_of, warnings_of
 from app.queries.asked import Asked, Completing, Dated, analysis_of, ask
 from dsl import CATALOG, FilterError, typed
 from dsl.compiler import select_rows
-from dsl.statements import render
 from dsl.completer import complete
 from dsl.explainer import english
+from dsl.statements import render
 from dsl.tree_json import to_json
 
 Document = dict[str, Any]
