@@ -19,6 +19,7 @@ from app.database import Database, DatabaseAway, database_url
 from app.embedded import EmbeddedError
 from app.imports import ImportRefused, Report, import_ledger
 from app.migrate import is_current, migrate
+from app.planner import refresh_statistics
 from app.problems import Problem, as_problem
 from app.serving import PortTaken
 from app.serving import serve as serve_it
@@ -239,6 +240,8 @@ def import_files(
             _imported(report, format)
             printing.note("nothing was imported")
             raise typer.Exit(NO) from None
+        if not dry_run:
+            refresh_statistics(database)
     _imported(report, format)
     printing.note("a dry run: nothing was written" if dry_run else f"imported into '{into.name}'")
     raise typer.Exit(NO if report.problem_count else 0)
@@ -371,7 +374,7 @@ def main() -> None:
         # Whoever read our output has seen enough; what Python flushes at its end must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
-    except (Problem, DatabaseAway, psycopg.Error) as failure:
+    except (Problem, DatabaseAway, psycopg.Error, RecursionError) as failure:
         problem = as_problem(failure)
         _stop(problem.detail if problem else f"the database refused: {failure}")
     except Exception as fault:

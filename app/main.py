@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from http import HTTPStatus
 from itertools import chain
@@ -28,7 +28,6 @@ from app.settings import Settings
 from dsl import CATALOG
 
 LARGEST_BODY = 1_000_000
-LONGEST_NUMBER = 400
 
 Reader = Annotated[Caller, Depends(needs("read"))]
 
@@ -94,8 +93,8 @@ class _ExactRequest(Request):
     async def json(self) -> Any:
         try:
             text = (await self.body()).decode()
-            return json.loads(text, parse_int=_int, parse_float=_decimal, parse_constant=_refused)
-        except (ValueError, RecursionError) as error:
+            return json.loads(text, parse_float=Decimal, parse_constant=_refused)  # 0.1 is meant as it is written
+        except (ValueError, RecursionError, InvalidOperation) as error:
             detail = f"The body is not JSON in UTF-8: {_reason(error)}."
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-json", detail) from error
 
@@ -108,27 +107,10 @@ def _reason(error: Exception) -> str:
             return "it is nested too deeply"
         case UnicodeDecodeError(start=place):
             return f"byte {place} is no UTF-8"
+        case InvalidOperation():
+            return "it has a number without bounds"
         case _:
             return str(error)
-
-
-def _int(digits: str) -> int:
-    _check_length(digits)
-    return int(digits)
-
-
-def _decimal(digits: str) -> Decimal:
-    """Never a float: 0.1 is meant as it is written. A short text may stand for a number of a billion digits."""
-    _check_length(digits)
-    number = Decimal(digits)
-    if abs(number.adjusted()) > LONGEST_NUMBER:
-        raise ValueError("a number is too large or too small")
-    return number
-
-
-def _check_length(digits: str) -> None:
-    if len(digits) > LONGEST_NUMBER:
-        raise ValueError("a number has too many digits")
 
 
 def _refused(name: str) -> NoReturn:

@@ -45,6 +45,7 @@ class Observed:
             return await self._app(scope, receive, send)
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        scope["request_id"] = request_id
         status, start = 500, time.perf_counter()
 
         async def send_noted(message: Message) -> None:

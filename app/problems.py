@@ -94,7 +94,7 @@ def as_problem(failure: Exception) -> Problem | None:
         case psycopg.errors.QueryCanceled():
             detail = "The answer took longer than is allowed; ask for less, or for a shorter filter."
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "too-slow", detail)
-        case psycopg.errors.ProgramLimitExceeded() | psycopg.errors.StatementTooComplex():
+        case psycopg.errors.ProgramLimitExceeded() | psycopg.errors.StatementTooComplex() | RecursionError():
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "too-complex", "The filter is too complex to be answered.")
         case psycopg.DataError():
             detail = "A value of the filter, or what it calculates, is beyond what can be stored."
@@ -112,32 +112,33 @@ _DETAILS = {
 def _of_field(found: Mapping[str, Any]) -> Document:
     """`pointer` says where in the body (RFC 6901); what stood there is not repeated."""
     path = [str(step).replace("~", "~0").replace("/", "~1") for step in found["loc"][1:]]
-    return error("bad-request", str(found["msg"]), pointer="".join(f"/{step}" for step in path))
+    pointer = "".join(f"/{step}" for step in path)
+    # A name in the body may have a lone surrogate, which no UTF-8 can carry.
+    return error("bad-request", str(found["msg"]), pointer=pointer.encode("utf-8", "replace").decode())
 
 
 def respond(problem: Problem) -> Response:
-    body = orjson.dumps(_clean(problem.document()))
+    body = orjson.dumps(problem.document())
     return Response(body, problem.status_code, problem.headers, media_type="application/problem+json")
 
 
-def _clean(value: Any) -> Any:
-    """Without the lone surrogates that a client may have sent, which no UTF-8 can carry."""
-    match value:
-        case str():
-            return value.encode("utf-8", "replace").decode()
-        case dict():
-            return {key: _clean(inner) for key, inner in value.items()}
-        case list():
-            return list(map(_clean, value))
-        case _:
-            return value
-
-
 def install(app: FastAPI) -> None:
-    for kind in (HTTPException, RequestValidationError, FilterError, DatabaseAway, psycopg.Error, Exception):
+    for kind in (
+        HTTPException,
+        RequestValidationError,
+        FilterError,
+        DatabaseAway,
+        psycopg.Error,
+        RecursionError,
+        Exception,
+    ):
         app.add_exception_handler(kind, _answer)
 
 
-async def _answer(_request: Request, failure: Exception) -> Response:
-    fault = "Something went wrong here; it has been noted."
-    return respond(as_problem(failure) or Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", fault))
+async def _answer(request: Request, failure: Exception) -> Response:
+    return respond(as_problem(failure) or _fault(str(request.scope.get("request_id", ""))))
+
+
+def _fault(request_id: str) -> Problem:
+    detail = f"Something went wrong here. It has been noted; the request was {request_id}."
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail, headers={"X-Request-Id": request_id})

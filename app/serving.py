@@ -18,6 +18,7 @@ from app.imports import Progress, import_ledger
 from app.main import create_app
 from app.metrics import set_up_logging
 from app.migrate import is_current, migrate
+from app.planner import refresh_statistics
 from app.settings import Settings
 
 Say = Callable[[str], None]
@@ -98,6 +99,7 @@ def load_sample(database: Database, progress: Progress | None = None) -> Company
     ):
         sample.write_sample(Path(folder), company.today)
         import_ledger(connection, company, [Path(folder)], progress=progress)
+    refresh_statistics(database)
     return company
 
 

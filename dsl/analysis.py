@@ -6,12 +6,13 @@ from functools import lru_cache
 from dsl import typed
 from dsl.ast import Condition
 from dsl.catalog import Catalog, Field
-from dsl.checker import Level, Parameters, check_all
+from dsl.checker import Level, check
 from dsl.diagnostics import FilterError
 from dsl.formatter import format_filter
 from dsl.lowering import lower
 from dsl.parser import DEFAULT_LIMITS, Limits, parse_pieces
 from dsl.typed import FieldOf, Filter, Role, Row
+from dsl.values import Parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def _analyze(text: str, catalog: Catalog, level: Level, parameters: Parameters |
     checked = None
     for tree in trees:
         # Around a syntax error parameters may be out of sight, so theirs are no errors then.
-        checked, found = check_all(tree, catalog, level=level, parameters=None if problems else parameters, limits=limits)
+        checked, found = check(tree, catalog, level=level, parameters=None if problems else parameters, limits=limits)
         problems = [*problems, *found]
     if problems or checked is None:
         raise FilterError(text, problems)

@@ -88,8 +88,15 @@ class Parameter(Node):
     name: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranging(Node):
+    """`name_span` is where the entity or field stands that an aggregate is about."""
+
+    name_span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
 @dataclass(frozen=True, slots=True)
-class Aggregate(Node):
+class Aggregate(Ranging):
     """COUNT has no field; the others always have one."""
 
     function: Literal["COUNT", "SUM", "AVG", "MIN", "MAX"]
@@ -105,7 +112,7 @@ class SortKey(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class First(Node):
+class First(Ranging):
     entity: str
     field: str
     where: "Condition | None"

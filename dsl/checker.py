@@ -1,49 +1,28 @@
 """AST to typed tree: names, types, currencies, scopes. Every error of the filter is reported, not just the first."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date
-from decimal import Decimal, InvalidOperation
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Literal, assert_never
 
 from dsl import ast, typed
+from dsl.arithmetic import ArithmeticChecker
 from dsl.catalog import Catalog, Entity, Field
-from dsl.diagnostics import Diagnostic, FilterError, Fix, Span, did_you_mean
+from dsl.diagnostics import Diagnostic, Fix, Span, did_you_mean
 from dsl.formatter import format_filter, format_operand, format_period
-from dsl.literals import plain, quoted
-from dsl.money import in_one_currency, in_shared_currency, named_currencies
+from dsl.literals import quoted
+from dsl.money import in_shared_currency
 from dsl.negation import inside_block, negations, opposite, positive_rows
 from dsl.operators import BETWEEN, COMPARISONS, HAS, IN, IN_PERIOD, MISSING, Operator, written_for
-from dsl.parser import DEFAULT_LIMITS, MOST_DIGITS, Limits
-from dsl.typed import FieldOf, Filter, Operand, Predicate, Role, Row, Unbound, Value
-from dsl.types import COUNT, DATE, DAYS, FLAG, MONEY, NUMBER, NUMERIC, PERCENT, QUANTITIES, TEXT, Kind, Type
+from dsl.parser import DEFAULT_LIMITS, Limits
+from dsl.typed import FieldOf, Filter, Operand, Predicate, Role, Row, Value
+from dsl.types import COUNT, DATE, FLAG, MONEY, NUMBER, PERCENT, QUANTITIES, TEXT, Kind, Type
+from dsl.values import Brought, Found, Given, Parameters, Source, Stop, Untyped, bracketed, suggestion, with_article
 
 Level = Literal["customer", "group"]
-Parameters = Mapping[str, object]
-
-CENTURIES = (date(1900, 1, 1), date(2200, 12, 31))
 
 
 def check(
-    tree: ast.Condition,
-    catalog: Catalog,
-    *,
-    text: str,
-    level: Level = "customer",
-    parameters: Parameters | None = None,
-    limits: Limits = DEFAULT_LIMITS,
-) -> Filter:
-    """The typed filter. Raises `FilterError` with every error found.
-
-    Without `parameters` the filter's own stay unbound; with them each must have a value.
-    """
-    checked, problems = check_all(tree, catalog, level=level, parameters=parameters, limits=limits)
-    if problems or checked is None:
-        raise FilterError(text, problems)
-    return checked
-
-
-def check_all(
     tree: ast.Condition,
     catalog: Catalog,
     *,
@@ -51,7 +30,11 @@ def check_all(
     parameters: Parameters | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[Filter | None, list[Diagnostic]]:
-    checker = _Checker(catalog, level, parameters, limits)
+    """The typed filter, or everything that is wrong with it.
+
+    Without `parameters` the filter's own stay unbound; with them each must have a value.
+    """
+    checker = _Checker(catalog, parameters, limits, level=level)
     condition = checker.condition(tree, checker.top)
     checker.closing_checks(tree, condition)
     filter_ = Filter(checker.root, condition) if condition is not None and not checker.problems else None
@@ -67,49 +50,11 @@ class _Scope:
     depth: int = 0
 
 
-# ---------------------------------------------------------------- parameters on their way to a type
-
-
-@dataclass(frozen=True, slots=True)
-class _Bound:
-    """One value of a list that a parameter brought."""
-
-    name: str
-    value: object
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """A parameter's value, before it is known what it is compared with."""
-
-    value: object
-    type: Type = TEXT
-
-
-@dataclass(frozen=True, slots=True)
-class _Untyped:
-    name: str
-    type: Type = TEXT
-
-
-_Source = ast.Operand | _Bound
-_Found = Operand | _Given | _Untyped
-
-
-class _Stop(Exception):
-    """The operand or condition is wrong and has been reported; its neighbours are checked all the same."""
-
 
 @dataclass
-class _Checker:
-    catalog: Catalog
-    level: Level
-    parameters: Parameters | None
-    limits: Limits
-    problems: list[Diagnostic] = field(default_factory=list)
+class _Checker(ArithmeticChecker):
+    level: Level = "customer"
     _numbers: int = 0
-    _used: dict[str, Type] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.root = Row(self.catalog.entities[self.level], Role.AT_HAND)
@@ -118,20 +63,12 @@ class _Checker:
 
     # ------------------------------------------------------------ reporting
 
-    def report(self, code: str, message: str, span: Span, *, hint: str | None = None, expected: Sequence[str] = (),
-               fixes: Sequence[Fix] = ()) -> None:  # fmt: skip
-        self.problems.append(Diagnostic(code, message, span, hint, tuple(expected), tuple(fixes)))
-
-    def stop(self, code: str, message: str, span: Span, *, hint: str | None = None, expected: Sequence[str] = (),
-             fixes: Sequence[Fix] = ()) -> _Stop:  # fmt: skip
-        self.report(code, message, span, hint=hint, expected=expected, fixes=fixes)
-        return _Stop()
 
     def closing_checks(self, tree: ast.Condition, condition: Predicate | None) -> None:
-        for name in sorted(set(self.parameters or ()) - set(self._used)):
+        for name in sorted(set(self.parameters or ()) - set(self.used)):
             if not self.problems:
                 self.report("unknown-parameter", f"The filter has no parameter ${name}.", tree.span,
-                            fixes=(), hint=_suggestion(name, self._used))  # fmt: skip
+                            fixes=(), hint=suggestion(name, self.used))  # fmt: skip
         if condition is not None:
             scopes = sum(isinstance(node, typed.Block | typed.Aggregated | typed.FirstOf) for node in typed.nodes(condition))
             bare = {node.row for node in typed.nodes(condition) if isinstance(node, FieldOf) and node.row.role is Role.BARE}
@@ -144,7 +81,7 @@ class _Checker:
     def condition(self, node: ast.Condition, scope: _Scope) -> Predicate | None:
         try:
             return self._condition(node, scope)
-        except _Stop:
+        except Stop:
             return None
 
     def _condition(self, node: ast.Condition, scope: _Scope) -> Predicate:
@@ -219,8 +156,8 @@ class _Checker:
         entity = self._entity(entity_name, span)
         if entity.name in self.catalog.to_one and not (entity.name == "customer" and self.level == "group"):
             raise self.stop("one-row", f"There is only one {entity.name} here, so nothing can be chosen or counted.", whole,
-                            hint=f"Write the condition itself: {entity.name}.… "
-                            + ("Blocks over customers belong to the level group." if entity.name == "customer" else ""))  # fmt: skip
+                            hint=f"Write the condition itself: {entity.name}.…"
+                            + (" Blocks over customers belong to the level group." if entity.name == "customer" else ""))  # fmt: skip
         self._numbers += 1
         owner = self.root if entity.name == "customer" else scope.customer
         return Row(entity, Role.BOUND, self._numbers, owner)
@@ -230,13 +167,11 @@ class _Checker:
         if operator == "!=":
             operator, negated = "=", True
         row = COMPARISONS[operator]
-        left, right = self._together([node.left, node.right], scope)
-        self._fits(row, left.type, node)
+        left, right = self._together(row, node, [node.left, node.right], scope)
         return typed.Compare(row, left, right, negated, node.span)
 
     def _between(self, node: ast.Between, scope: _Scope) -> Predicate:
-        operand, low, high = self._together([node.operand, node.low, node.high], scope)
-        self._fits(BETWEEN, operand.type, node)
+        operand, low, high = self._together(BETWEEN, node, [node.operand, node.low, node.high], scope)
         if _reversed(low, high):
             ends = f"{format_operand(node.high)} AND {format_operand(node.low)}"
             raise self.stop("reversed-ends", "The first end is after the second, so nothing can lie between them.",
@@ -249,19 +184,18 @@ class _Checker:
             if not isinstance(value, ast.Parameter | ast.Number | ast.Percent | ast.Money | ast.Text | ast.Day | ast.Flag | ast.Today):
                 self.report("not-a-value", "A list holds values only.", value.span,
                             hint="Compare with = and OR where something is to be calculated.")  # fmt: skip
-                raise _Stop
-        operand, *values = self._together([node.operand, *self._spread(node.values)], scope)
-        self._fits(IN, operand.type, node)
+                raise Stop
+        operand, *values = self._together(IN, node, [node.operand, *self._spread(node.values)], scope)
         return typed.OneOf(IN, operand, tuple(values), node.negated, node.span)
 
-    def _spread(self, values: Sequence[ast.Operand]) -> list["_Source"]:
+    def _spread(self, values: Sequence[ast.Operand]) -> list["Source"]:
         """A parameter in a list may bring a list of values."""
-        spread: list[ast.Operand | _Bound] = []
+        spread: list[ast.Operand | Brought] = []
         for value in values:
             given = (self.parameters or {}).get(value.name) if isinstance(value, ast.Parameter) else None
             if isinstance(value, ast.Parameter) and isinstance(given, list):
-                spread += [_Bound(value.name, item, value.span) for item in given]
-                self._used.setdefault(value.name, TEXT)
+                spread += [Brought(value.name, item, value.span) for item in given]
+                self.used.setdefault(value.name, TEXT)
                 if not given:
                     raise self.stop("empty-list", f"The list of ${value.name} is empty.", value.span)
             else:
@@ -285,7 +219,7 @@ class _Checker:
         if operator.fits(kind):
             return
         usable = written_for(kind)
-        raise self.stop("wrong-operator", f"{operator.symbol} does not fit a {kind} field.", node.span,
+        raise self.stop("wrong-operator", f"{_symbol(operator, node)} does not fit a {kind} field.", node.span,
                         expected=usable, hint=f"A {kind} field takes {', '.join(usable)}.")  # fmt: skip
 
     # ------------------------------------------------------------ NOT beside a positive condition (rule 4)
@@ -309,7 +243,8 @@ class _Checker:
 
     # ------------------------------------------------------------ names
 
-    def _entity(self, name: str, span: Span) -> Entity:
+    def _entity(self, name: str, span: Span, rest: str = "") -> Entity:
+        """`rest` is what else the span covers."""
         known = self.catalog.entities
         if name in known:
             return known[name]
@@ -317,16 +252,18 @@ class _Checker:
         guesses = [by_plural[name]] if name in by_plural else did_you_mean(name, known)
         raise self.stop("unknown-entity", f"There is no {name}.", span, expected=sorted(known),
                         hint=f"There are {', '.join(known)}.",
-                        fixes=[Fix(f"Did you mean {guess}?", span, guess) for guess in guesses])  # fmt: skip
+                        fixes=[Fix(f"Did you mean {guess}?", span, guess + rest) for guess in guesses])  # fmt: skip
 
     def _field(self, entity: Entity, name: str, node: ast.Name) -> Field:
         if name in entity.fields:
             return entity.fields[name]
-        span = Span(node.span.end - len(name), node.span.end) if not _bracketed(node) else node.span
+        span, path = Span(node.span.end - len(name), node.span.end), ""
+        if bracketed(node):
+            span, path = node.span, f"{node.entity}." if node.entity else ""
         if name.startswith("custom."):
             raise self.stop("not-yet", "Custom fields cannot be used in filters yet.", node.span)
         elsewhere = [f"{other.name}.{name}" for other in self.catalog.entities.values() if name in other.fields]
-        guesses = [Fix(f"Did you mean {guess}?", span, guess) for guess in did_you_mean(name, entity.fields)]
+        guesses = [Fix(f"Did you mean {guess}?", span, path + guess) for guess in did_you_mean(name, entity.fields)]
         guesses += [Fix(f"Did you mean {path}?", node.span, path) for path in elsewhere[:3]]
         raise self.stop("unknown-field", f"There is no field {name} of {entity.name}.", node.span,
                         expected=sorted(entity.fields), fixes=guesses)  # fmt: skip
@@ -336,7 +273,10 @@ class _Checker:
             if scope.block is None:
                 raise self._unqualified(node)
             return FieldOf(scope.block, self._field(scope.block.entity, node.field, node))
-        entity = self._entity(node.entity, Span(node.span.start, node.span.start + len(node.entity)))
+        if bracketed(node):
+            entity = self._entity(node.entity, node.span, f".{node.field}")
+        else:
+            entity = self._entity(node.entity, Span(node.span.start, node.span.start + len(node.entity)))
         found = self._field(entity, node.field, node)
         return FieldOf(self._row(entity, node, scope), found)
 
@@ -356,7 +296,7 @@ class _Checker:
                             hint=f"Write {format_filter(inner)[:-1]} …), or use an aggregate.")  # fmt: skip
         return Row(entity, Role.BARE, owner=scope.customer)
 
-    def _unqualified(self, node: ast.Name) -> _Stop:
+    def _unqualified(self, node: ast.Name) -> Stop:
         name = node.field
         paths = [f"{entity.name}.{name}" for entity in self.catalog.entities.values() if name in entity.fields]
         if not paths:
@@ -373,7 +313,7 @@ class _Checker:
 
     # ------------------------------------------------------------ operands
 
-    def operand(self, node: _Source, scope: _Scope) -> _Found:
+    def operand(self, node: Source, scope: _Scope) -> Found:
         match node:
             case ast.Name():
                 return self._name(node, scope)
@@ -393,8 +333,8 @@ class _Checker:
                 return Value(FLAG, value)
             case ast.Parameter(name):
                 return self._parameter(name, node.span)
-            case _Bound(_, value):
-                return _Given(value)
+            case Brought(_, value):
+                return Given(value)
             case ast.Aggregate():
                 return self._aggregate(node, scope)
             case ast.First():
@@ -404,7 +344,7 @@ class _Checker:
             case ast.Negative(operand):
                 inner = self._typed_operand(operand, scope)
                 if inner.type.kind not in QUANTITIES:
-                    raise self.stop("type-mismatch", f"A {inner.type} has no minus.", node.span)
+                    raise self.stop("type-mismatch", f"{with_article(inner.type)} cannot have a minus.", node.span)
                 return typed.Arithmetic(inner.type, "-", Value(inner.type, Decimal(0)), inner)
             case ast.Duration(count, unit):
                 raise self.stop("lone-duration", "A span of time is only added to a date or taken from one.", node.span,
@@ -415,169 +355,62 @@ class _Checker:
     def _typed_operand(self, node: ast.Operand, scope: _Scope) -> Operand:
         """An operand whose type nothing around it can tell."""
         operand = self.operand(node, scope)
-        if isinstance(operand, _Given | _Untyped):
+        if isinstance(operand, Given | Untyped):
             raise self.stop("untyped-parameter", "Nothing here says what type this parameter has.", node.span,
                             hint="Compare it with a field.")  # fmt: skip
         return operand
 
-    def _parameter(self, name: str, span: Span) -> _Found:
+    def _parameter(self, name: str, span: Span) -> Found:
         if self.parameters is None:
-            return _Untyped(name)
+            return Untyped(name)
         if name not in self.parameters:
-            self._used.setdefault(name, TEXT)
+            self.used.setdefault(name, TEXT)
             raise self.stop("missing-parameter", f"The parameter ${name} has no value.", span,
-                            hint=_suggestion(name, self.parameters))  # fmt: skip
-        self._used.setdefault(name, TEXT)
-        return _Given(self.parameters[name])
+                            hint=suggestion(name, self.parameters))  # fmt: skip
+        self.used.setdefault(name, TEXT)
+        return Given(self.parameters[name])
 
-    def _together(self, nodes: Sequence[_Source], scope: _Scope) -> list[Operand]:
-        """The operands of one comparison: brought to one type and, if money, to one currency."""
-        operands: list[_Found] = []
+    def _together(
+        self, operator: Operator, condition: ast.Condition, nodes: Sequence[Source], scope: _Scope
+    ) -> list[Operand]:
+        """The operands of one comparison: brought to one type that fits and, if money, to one currency."""
+        operands: list[Found] = []
         failed = False
         for node in nodes:
             try:
                 operands.append(self.operand(node, scope))
-            except _Stop:
+            except Stop:
                 failed = True
         if failed:
-            raise _Stop
+            self._offer_quotes(nodes, operands)
+            raise Stop
         target = self._common_type(operands, nodes)
-        typed_operands = [self._coerce(operand, target, node) for operand, node in zip(operands, nodes, strict=True)]
+        self._fits(operator, target, condition)
+        typed_operands = self._coerced(operands, target, nodes)
         if target.kind is Kind.MONEY:
             return self._one_currency(typed_operands, nodes[0].span.to(nodes[-1].span))
         return typed_operands
 
-    def _common_type(self, operands: Sequence[_Found], nodes: Sequence[_Source]) -> Type:
-        """That of the first field or calculation; literals and parameters adapt to it."""
-        decided = [operand for operand in operands if not _adapts(operand)]
-        if not decided:
-            decided = [operand for operand in operands if not isinstance(operand, _Untyped | _Given)]
-            if not decided:
-                raise self.stop("untyped-parameter", "Nothing here says what type this parameter has.",
-                                nodes[0].span.to(nodes[-1].span), hint="Compare it with a field.")  # fmt: skip
-            decided.sort(key=lambda operand: operand.type.kind in (Kind.NUMBER, Kind.TEXT))
-        kinds = [operand.type for operand in decided]
-        return next((kind for kind in kinds if kind.kind is Kind.MONEY), kinds[0])
+    def _coerced(self, operands: Sequence[_Found], target: Type, nodes: Sequence[_Source]) -> list[Operand]:
+        coerced: list[Operand] = []
+        for operand, node in zip(operands, nodes, strict=True):
+            with suppress(_Stop):
+                coerced.append(self._coerce(operand, target, node))
+        if len(coerced) < len(operands):
+            raise _Stop
+        return coerced
 
-    def _coerce(self, operand: _Found, target: Type, node: _Source) -> Operand:
-        """The operand as `target`, where a literal may become what it is compared with."""
-        match operand:
-            case _Untyped(name):
-                self._remember(name, target, node.span)
-                return Unbound(target, name)
-            case _Given(value):
-                if isinstance(node, ast.Parameter):
-                    self._remember(node.name, target, node.span)
-                return self._given(value, target, node)
-            case Value(Type(kind=Kind.TEXT), str() as text) if target.kind in (Kind.CHOICE, Kind.CODE):
-                return Value(target, self._chosen(text, target, node))
-            case Value(Type(kind=Kind.TEXT), str() as text) if target.kind is Kind.DATE:
-                return Value(DATE, self._date(text, node))
-            case Value(Type(kind=Kind.PERCENT), Decimal() as points) if target.kind in NUMERIC:
-                return Value(NUMBER, points / 100)
-            case Value(Type(kind=Kind.NUMBER), Decimal() as value) if target.kind is Kind.PERCENT:
-                return Value(PERCENT, self._percent(value, node))
-            case Value(Type(kind=Kind.NUMBER), value) if target.kind in QUANTITIES:
-                return Value(target, value)
-            case _ if target.kind in (Kind.MONEY, Kind.PERCENT) and operand.type.kind is Kind.NUMBER and typed.is_constant(operand):
-                return replace(operand, type=target)  # type: ignore[arg-type]
-            case _ if _comparable(operand.type, target):
-                return operand
-        raise self._mismatch(operand, target, node)
+    def _offer_quotes(self, nodes: Sequence[Source], operands: Sequence[Found]) -> None:
+        """`customer.rating = D`: the unknown name is a value of what it is compared with."""
+        fields = [operand for operand in operands if isinstance(operand, FieldOf)]
+        values = {value.casefold(): value for field in fields for value in field.type.choices}
+        named = {node.span: values[node.field] for node in nodes if isinstance(node, ast.Name) and node.field in values}
+        for place, problem in enumerate(self.problems):
+            if value := named.get(problem.span):
+                fix = Fix("Put it in quotes", problem.span, quoted(value))
+                self.problems[place] = replace(problem, fixes=(fix, *problem.fixes))
 
-    def _mismatch(self, operand: _Found, target: Type, node: _Source) -> _Stop:
-        hint, fixes = None, list[Fix]()
-        match operand:
-            case Value(Type(kind=Kind.TEXT), str() as text) if target.kind in QUANTITIES and _number(text) is not None:
-                fixes = [Fix("Leave the quotes out", node.span, text)]
-            case Value(Type(kind=Kind.NUMBER | Kind.DATE)) if target.kind is Kind.TEXT and isinstance(node, ast.Number | ast.Day):
-                fixes = [Fix("Put it in quotes", node.span, quoted(format_operand(node)))]
-            case Value(Type(kind=Kind.FLAG)):
-                hint = "true and false go with flags only."
-            case _ if target.kind is Kind.DATE:
-                hint = "A date is written 2026-01-31, or today - 2 weeks."
-            case _ if target.choices:
-                hint = f"Values are {_some(target.choices)}."
-        return self.stop("type-mismatch", f"{_a(operand.type)} cannot be compared with {_a(target).lower()}.", node.span,
-                         hint=hint, fixes=fixes)  # fmt: skip
 
-    # ------------------------------------------------------------ literals and parameter values
-
-    def _storable(self, text: str, node: ast.Text) -> str:
-        if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise self.stop("bad-text", "This text has a character that no stored text can have.", node.span)
-        return text
-
-    def _in_range(self, day: date, span: Span) -> date:
-        if not CENTURIES[0] <= day <= CENTURIES[1]:
-            raise self.stop("date-out-of-range", f"Dates go from {CENTURIES[0]} to {CENTURIES[1]}.", span)
-        return day
-
-    def _date(self, text: str, node: _Source) -> date:
-        try:
-            day = date.fromisoformat(text) if len(text) == 10 else None
-        except ValueError:
-            day = None
-        if day is None:
-            raise self.stop("bad-date", f"{_shortened(text)} is not a date.", node.span,
-                            hint="Dates are written year-month-day: 2026-01-31.")  # fmt: skip
-        return self._in_range(day, node.span)
-
-    def _chosen(self, text: str, target: Type, node: _Source) -> str:
-        by_folded = {known.casefold(): known for known in target.choices}
-        if (found := by_folded.get(text.casefold())) is not None:
-            return found
-        raise self.stop("unknown-value", f"{_shortened(text)} is not a known {target}.", node.span,
-                        expected=target.choices if len(target.choices) < 20 else (),
-                        hint=f"Values are {_some(target.choices)}.",
-                        fixes=[Fix(f"Did you mean {guess}?", node.span, quoted(guess))
-                               for guess in did_you_mean(text, target.choices)])  # fmt: skip
-
-    def _currency(self, code: str, node: ast.Money) -> str:
-        known = self.catalog.entities["customer"].fields["currency"].type.choices
-        if code in known:
-            return code
-        span = Span(node.span.end - 3, node.span.end) if not _bracketed(node) else node.span
-        raise self.stop("unknown-currency", f"{code} is not a currency.", node.span, hint="For example EUR, GBP or USD.",
-                        fixes=[Fix(f"Did you mean {guess}?", span, guess) for guess in did_you_mean(code, known)])  # fmt: skip
-
-    def _percent(self, value: Decimal, node: _Source) -> Decimal:
-        if not 0 < value <= 1:
-            return value
-        small, large = f"{plain(value)}%", f"{plain(value * 100)}%"
-        fixes = [Fix(f"Write {text}", node.span, text) for text in (large, small)] if not isinstance(node, _Bound | ast.Parameter) else []
-        raise self.stop("ambiguous-percent", f"Does {plain(value)} mean {large} or {small}?", node.span, fixes=fixes,
-                        hint="Percentages are written in percent points.")  # fmt: skip
-
-    def _remember(self, name: str, kind: Type, span: Span) -> None:
-        known = self._used.get(name)
-        if self.parameters is None and known is not None and known.kind is not kind.kind:
-            raise self.stop("type-mismatch", f"${name} is used as {_a(known).lower()} and as {_a(kind).lower()}.", span,
-                            hint="Use two parameters.")  # fmt: skip
-        self._used[name] = kind
-
-    def _given(self, value: object, target: Type, node: _Source) -> Operand:
-        """The value of a parameter, as JSON or the command line brought it."""
-        if target.kind in QUANTITIES:
-            number = _number(value)
-            if number is None:
-                raise self._bad_parameter(value, target, node)
-            return Value(target, self._percent(number, node) if target.kind is Kind.PERCENT else number)
-        if target.kind is Kind.FLAG:
-            flag = value if isinstance(value, bool) else {"true": True, "false": False}.get(str(value).lower())
-            if flag is None:
-                raise self._bad_parameter(value, target, node)
-            return Value(FLAG, flag)
-        if not isinstance(value, str):
-            raise self._bad_parameter(value, target, node)
-        if target.kind is Kind.DATE:
-            return Value(DATE, self._date(value, node))
-        if target.choices:
-            return Value(target, self._chosen(value, target, node))
-        return Value(target, self._storable(value, ast.Text(value, span=node.span)))
-
-    def _bad_parameter(self, value: object, target: Type, node: _Source) -> _Stop:
-        return self.stop("bad-parameter", f"{_shortened(str(value))} is not {_a(target).lower()}.", node.span)
 
     # ------------------------------------------------------------ arithmetic
 
@@ -594,78 +427,6 @@ class _Checker:
         start = self._coerce(self.operand(node.left, scope), DATE, node.left)
         return typed.Shifted(start, by.count if node.operator == "+" else -by.count, by.unit)
 
-    def _number_side(self, operand: _Found, node: ast.Operand) -> Operand:
-        return self._coerce(operand, NUMBER, node) if isinstance(operand, _Untyped | _Given) else operand
-
-    def _sum(self, node: ast.Arithmetic, left: _Found, right: _Found) -> Operand:
-        if Kind.DATE in (_kind(left), _kind(right)):
-            return self._date_sum(node, left, right)
-        if _adapts(left) and _adapts(right):
-            left, right = self._number_side(left, node.left), self._number_side(right, node.right)
-        kinds = {_kind(left), _kind(right)}
-        if Kind.MONEY in kinds or Kind.PERCENT in kinds:
-            target = MONEY if Kind.MONEY in kinds else PERCENT
-            if kinds == {Kind.MONEY, Kind.PERCENT}:
-                raise self._no_arithmetic(node, left, right)
-            sides = [self._coerce(left, target, node.left), self._coerce(right, target, node.right)]
-            if target is MONEY:
-                sides = self._one_currency(sides, node.span)
-            return typed.Arithmetic(target, node.operator, sides[0], sides[1])
-        left, right = self._number_side(left, node.left), self._number_side(right, node.right)
-        if left.type.kind not in NUMERIC or right.type.kind not in NUMERIC:
-            raise self._no_arithmetic(node, left, right)
-        kind = left.type if left.type == right.type else NUMBER
-        return typed.Arithmetic(kind, node.operator, left, right)
-
-    def _date_sum(self, node: ast.Arithmetic, left: _Found, right: _Found) -> Operand:
-        if node.operator == "-" and (_kind(right) is Kind.DATE or _is_text(right)):
-            return typed.DaysBetween(self._coerce(left, DATE, node.left), self._coerce(right, DATE, node.right))
-        if _kind(left) is not Kind.DATE:
-            raise self._no_arithmetic(node, left, right)
-        days = self._coerce(right, DAYS, node.right)
-        whole = days.type.kind in (Kind.DAYS, Kind.COUNT)
-        if isinstance(days, Value) and isinstance(days.value, Decimal) and days.value != days.value.to_integral_value():
-            whole = False
-        if not whole:
-            raise self.stop("type-mismatch", "Only whole days can be added to a date.", node.right.span,
-                            hint="For example invoice.due_date + 30, or today - 2 weeks.")  # fmt: skip
-        return typed.ShiftedBy(self._coerce(left, DATE, node.left), days, node.operator == "-")
-
-    def _product(self, node: ast.Arithmetic, left: Operand, right: Operand) -> Operand:
-        kinds = (left.type.kind, right.type.kind)
-        if any(kind not in QUANTITIES for kind in kinds) or kinds == (Kind.MONEY, Kind.MONEY):
-            raise self._no_arithmetic(node, left, right)
-        if kinds[0] is Kind.PERCENT:
-            return typed.Arithmetic(_plain_type(right.type), "*", typed.Factor(left), right)
-        if kinds[1] is Kind.PERCENT:
-            return typed.Arithmetic(_plain_type(left.type), "*", left, typed.Factor(right))
-        return typed.Arithmetic(MONEY if Kind.MONEY in kinds else NUMBER, "*", left, right)
-
-    def _quotient(self, node: ast.Arithmetic, left: Operand, right: Operand) -> Operand:
-        kinds = (left.type.kind, right.type.kind)
-        if any(kind not in QUANTITIES for kind in kinds) or (kinds[1] is Kind.MONEY and kinds[0] is not Kind.MONEY):
-            raise self._no_arithmetic(node, left, right)
-        if kinds == (Kind.MONEY, Kind.MONEY):
-            left, right = self._one_currency([left, right], node.span)
-            return typed.Arithmetic(NUMBER, "/", left, right)
-        if kinds == (Kind.PERCENT, Kind.PERCENT):
-            return typed.Arithmetic(NUMBER, "/", left, right)
-        if kinds[1] is Kind.PERCENT:
-            return typed.Arithmetic(_plain_type(left.type), "/", left, typed.Factor(right))
-        return typed.Arithmetic(left.type if kinds[0] in (Kind.MONEY, Kind.PERCENT) else NUMBER, "/", left, right)
-
-    def _no_arithmetic(self, node: ast.Arithmetic, left: _Found, right: _Found) -> _Stop:
-        what = {"+": "added to", "-": "subtracted with", "*": "multiplied by", "/": "divided by"}[node.operator]
-        return self.stop("type-mismatch", f"{_said(left)} cannot be {what} {_said(right).lower()}.", node.span)
-
-    # ------------------------------------------------------------ money
-
-    def _one_currency(self, operands: Sequence[Operand], span: Span) -> list[Operand]:
-        named = named_currencies(operands)
-        if len(named) > 1:
-            raise self.stop("two-currencies", f"One comparison names {' and '.join(named)}.", span,
-                            hint="Name one currency; everything else is converted to it.")  # fmt: skip
-        return in_one_currency(operands)
 
     # ------------------------------------------------------------ aggregates
 
@@ -675,21 +436,21 @@ class _Checker:
         where = typed.TRUE if node.where is None else self._condition(node.where, inside)
         if node.field is None:
             return typed.Aggregated(COUNT, "COUNT", row, None, where)
-        name = ast.Name(None, node.field, span=_field_span(node))
+        name = ast.Name(node.entity, node.field, span=node.name_span)
         operand = FieldOf(row, self._field(row.entity, node.field, name))
         allowed = QUANTITIES | ({Kind.DATE} if node.function in ("MIN", "MAX") else set())
         if operand.type.kind not in allowed:
-            raise self.stop("wrong-aggregate", f"{node.function} does not work on {_a(operand.type).lower()}.", node.span,
+            raise self.stop("wrong-aggregate", f"{node.function} does not work on {with_article(operand.type).lower()}.", node.span,
                             hint=f"It takes {', '.join(sorted(allowed))}.")  # fmt: skip
         kind = typed.natural_type(node.function, operand.type)
         return typed.Aggregated(kind, node.function, row, in_shared_currency(operand), where)
 
     def _first(self, node: ast.First, scope: _Scope) -> Operand:
-        row = self._ranging(node.entity, node.span, scope, node.span)
+        row = self._ranging(node.entity, _entity_span(node), scope, node.span)
         inside = self._inside(row, scope, node.span)
         where = typed.TRUE if node.where is None else self._condition(node.where, inside)
         keys = [(self._sort_key(key.key, row, inside), key.descending) for key in node.by]
-        name = ast.Name(None, node.field, span=_field_span(node))
+        name = ast.Name(node.entity, node.field, span=node.name_span)
         operand = FieldOf(row, self._field(row.entity, node.field, name))
         return typed.FirstOf(row, in_shared_currency(operand), where, tuple(keys))
 
@@ -707,49 +468,25 @@ class _Checker:
 
 def _complete(checked: Sequence[Predicate | None]) -> tuple[Predicate, ...]:
     if None in checked:
-        raise _Stop
+        raise Stop
     return tuple(item for item in checked if item is not None)
 
 
-def _adapts(operand: _Found) -> bool:
-    """A literal, a parameter or a calculation of bare numbers: it takes the type of the other side."""
-    if isinstance(operand, Value | _Given | _Untyped):
-        return True
-    return operand.type.kind is Kind.NUMBER and typed.is_constant(operand)
 
 
-def _kind(operand: _Found) -> Kind | None:
-    return None if isinstance(operand, _Given | _Untyped) else operand.type.kind
 
 
-def _is_text(operand: _Found) -> bool:
-    return isinstance(operand, Value) and operand.type is TEXT
 
 
-def _comparable(one: Type, other: Type) -> bool:
-    return one == other or (one.kind in NUMERIC and other.kind in NUMERIC)
 
 
-def _plain_type(kind: Type) -> Type:
-    """The type of a part of something: part of a count is a number."""
-    return kind if kind.kind in (Kind.MONEY, Kind.PERCENT) else NUMBER
 
 
-def _number(value: object) -> Decimal | None:
-    """An exact number from JSON or text; never a float's rounding, never infinity."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
-        return None
-    text = str(value).replace("_", "").strip()
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() and len(text) <= MOST_DIGITS and abs(number.adjusted()) <= MOST_DIGITS else None
 
 
 def _reversed(low: Operand, high: Operand) -> bool:
     match low, high:
-        case Value(kind, first), Value(other, last) if kind.kind is not Kind.TEXT and type(first) is type(last):
+        case Value(kind, first), Value(_, last) if kind.kind is not Kind.TEXT and type(first) is type(last):
             return bool(first > last)  # type: ignore[operator]
         case typed.OnDay(first), typed.OnDay(last):
             return first > last
@@ -769,41 +506,35 @@ def _period(period: ast.Rolling | ast.Calendar) -> tuple[Operand, Operand]:
 # ---------------------------------------------------------------- words
 
 
-def _bracketed(node: ast.Name | ast.Money) -> bool:
-    """The span of a bracketed operand covers the brackets, so places inside it are not known."""
-    return node.span.end - node.span.start != len(format_operand(node))
 
 
-def _entity_span(node: ast.Aggregate) -> Span:
-    return node.span
+def _symbol(operator: Operator, node: ast.Condition) -> str:
+    """The operator as it is written in the condition."""
+    match node:
+        case ast.InPeriod(_, period):
+            return f"IN {format_period(period)}"
+        case ast.Comparison(written):
+            return written
+        case ast.Has(listed=False):
+            return "HAS"
+        case _:
+            return operator.symbol
 
 
-def _field_span(node: ast.Aggregate | ast.First) -> Span:
-    return node.span
+def _entity_span(node: ast.Aggregate | ast.First) -> Span:
+    return Span(node.name_span.start, node.name_span.start + len(node.entity))
 
 
-def _suggestion(name: str, known: Mapping[str, object]) -> str | None:
-    guesses = did_you_mean(name, known)
-    return f"Did you mean ${guesses[0]}?" if guesses else f"There is {_some(sorted(known))}." if known else None
 
 
-def _some(values: Sequence[str]) -> str:
-    return ", ".join(values[:12]) + (" …" if len(values) > 12 else "")
 
 
-def _shortened(text: str) -> str:
-    return quoted(text if len(text) <= 40 else f"{text[:39]}…")
 
 
-def _a(kind: Type) -> str:
-    return f"An {kind}" if str(kind)[0] in "aeiou" else f"{'' if kind.kind in _UNCOUNTED else 'A '}{kind}".capitalize()
 
 
-def _said(operand: _Found) -> str:
-    return "A parameter" if isinstance(operand, _Given | _Untyped) else _a(operand.type)
 
 
-_UNCOUNTED = {Kind.MONEY, Kind.TEXT, Kind.DAYS}
 
 
 def _embedded(condition: ast.Condition) -> str:
@@ -814,4 +545,4 @@ def _embedded(condition: ast.Condition) -> str:
 def _example(operand: Operand | None) -> str:
     if isinstance(operand, FieldOf) and operand.field.example:
         return operand.field.example
-    return "IS NOT MISSING"
+    return "> 0" if operand and operand.type.kind in QUANTITIES else "IS NOT MISSING"

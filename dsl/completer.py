@@ -12,7 +12,7 @@ from typing import Literal
 
 from dsl import ast
 from dsl.catalog import Catalog, Entity, Field
-from dsl.checker import Level, check_all
+from dsl.checker import Level, check
 from dsl.literals import quoted
 from dsl.operators import BETWEEN, COMPARISONS, HAS, IN, IN_PERIOD, MISSING, written_for
 from dsl.parser import DEFAULT_LIMITS, open_pieces, parse_pieces
@@ -80,6 +80,8 @@ def _rank(item: Item, word: str) -> int | None:
 
 
 # ---------------------------------------------------------------- what may stand there
+
+MOST_PIECES = 100
 
 _Piece = ast.Node | str
 _QUANTIFIERS = {
@@ -178,7 +180,8 @@ class _Place:
         return self.pieces[start:]
 
     def _opens_block(self, place: int) -> bool:
-        return self.pieces[place] == "(" and place > 1 and _is_quantifier(self.pieces[place - 2])
+        quantifier, entity, bracket = self.pieces[place - 2 : place + 1] if place > 1 else ("", "", "")
+        return bracket == "(" and entity != "(" and _is_quantifier(quantifier)
 
     @cached_property
     def scopes(self) -> Sequence[str]:
@@ -223,7 +226,7 @@ class _Place:
         """The condition as it is where it stands, inside the open blocks; None if it is wrong there."""
         for entity in reversed(self.scopes):
             condition = ast.Block("ANY", entity, condition)
-        checked, _ = check_all(condition, self.catalog, level=self.level)
+        checked, _ = check(condition, self.catalog, level=self.level)
         found = checked.condition if checked else None
         while isinstance(found, Block):
             found = found.condition
@@ -314,9 +317,10 @@ class _Place:
         yield from self._operators()
         yield from self._joiners()
         yield from self._values()
-        if self._followed_by("''"):
+        # A condition this long is a list of values, or hostile.
+        if len(self.test) < MOST_PIECES and self._followed_by("''"):
             yield from self._operands()
-        if self._followed_by("(") and _is_quantifier(self._word(-2)):
+        if self._followed_by("(") and _is_quantifier(self._word(-2)) and self._word(-1) != "(":
             yield Item("(", "(", "keyword", "what holds of it")
 
     def _operators(self) -> Iterator[Item]:
@@ -341,9 +345,10 @@ class _Place:
     def _is_finished(self, longer: Sequence[_Piece]) -> bool:
         """The piece before the last is what its place asks for: an operand alone is no condition, except a flag."""
         *before, piece, word = longer
-        if not isinstance(piece, ast.Operand) or self._checked(ast.Bare(piece)):
+        last = _last(piece)
+        if not isinstance(last, ast.Operand) or self._checked(ast.Bare(last)):
             return True
-        if word in _JOINERS:
+        if word in _JOINERS or last is not piece:
             return before[-1:] == ["BETWEEN"]
         opener = max(place for place, open in enumerate(before) if open == "(")
         return "WHERE" not in before[opener:] and not self._opens_block(opener)
@@ -367,6 +372,19 @@ def _is_quantifier(piece: _Piece) -> bool:
 
 def _entity_of(piece: _Piece) -> str:
     return piece if isinstance(piece, str) else (piece.entity or "") if isinstance(piece, ast.Name) else ""
+
+
+def _last(piece: _Piece) -> _Piece:
+    """The operand that stands alone at the end of the piece, else its last condition."""
+    match piece:
+        case ast.And(conditions) | ast.Or(conditions):
+            return _last(conditions[-1])
+        case ast.Not(condition):
+            return _last(condition)
+        case ast.Bare(operand):
+            return operand
+        case _:
+            return piece
 
 
 def _types(entity: Entity) -> set[Type]:

@@ -154,8 +154,6 @@ class _English:
                 return f"{_AROUND_TODAY[offset + 1]} ({_day(day_of(node, self.as_of))})"
             case typed.PeriodEnd():
                 return _day(day_of(node, self.as_of))
-            case typed.Factor(inner):
-                return self.operand(inner)
             case typed.Arithmetic():
                 return self.arithmetic(node)
             case typed.Shifted() | typed.ShiftedBy():
@@ -203,10 +201,10 @@ class _English:
         return named[1]
 
     def arithmetic(self, node: typed.Arithmetic) -> str:
-        left, right = self.nested(node.left), self.nested(node.right)
-        if node.operator == "*" and isinstance(node.left, typed.Factor):
-            return f"{left} of {right}"
-        return f"{left} {_CALCULATED[node.operator]} {right}"
+        sides = (side.operand if isinstance(side, typed.Factor) else side for side in (node.left, node.right))
+        left, right = map(self.nested, sides)
+        share = node.operator == "*" and isinstance(node.left, typed.Factor)
+        return f"{left} {'of' if share else _CALCULATED[node.operator]} {right}"
 
     def moved(self, node: typed.Shifted | typed.ShiftedBy) -> str:
         """`today - 2 weeks`: the day that it comes to is said once, at its end."""
@@ -224,12 +222,11 @@ class _English:
             case typed.ShiftedBy(_, Value(_, Decimal() as days), back):
                 span = f"{_number(days)} {_agreeing_unit(days, 'DAYS')}"
             case typed.ShiftedBy(_, days, back):
-                span = f"{self.nested(days)} days"
+                span = f"({self.operand(days)}) days"
         return f"{span} {'before' if back else 'after'} {from_day}"
 
     def nested(self, node: Operand) -> str:
-        inner = node.operand if isinstance(node, typed.Converted | typed.Factor) else node
-        whole = isinstance(inner, Value | FieldOf | typed.OnDay | typed.Unbound)
+        whole = isinstance(node, Value | typed.OnDay | typed.Unbound) or self.named(node)
         return self.operand(node) if whole else f"({self.operand(node)})"
 
 

@@ -1,7 +1,7 @@
 """Text to AST. The only importer of lark; no name of the grammar reaches a message."""
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from decimal import Decimal
@@ -14,6 +14,7 @@ from lark import Tree as LarkTree
 
 from dsl import ast
 from dsl.diagnostics import Diagnostic, FilterError, Fix, Span, did_you_mean
+from dsl.literals import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,8 @@ def parse_pieces(text: str, limits: Limits = DEFAULT_LIMITS) -> tuple[list[ast.C
             before, rest = _around(rest, problems[-1].span.start)
             found = _readable(before)
         for tree in found:
-            wrong = [*_wrong_nodes(tree), *_over_limits(tree, limits)]
-            problems += wrong
-            trees += [] if wrong else [tree]
+            problems += [*_wrong_nodes(tree), *_over_limits(tree, limits)]
+            trees += _sound_parts(tree)
     return trees, problems
 
 
@@ -98,6 +98,14 @@ def _flat(stack: Sequence[object]) -> Iterator[ast.Node | str]:
 
 def _tree(text: str) -> ast.Condition:
     return cast(ast.Condition, _lark().parse(text))
+
+
+def _sound_parts(tree: ast.Condition) -> list[ast.Condition]:
+    """The tree, or what in it can be checked beside an error."""
+    if not _wrong_nodes(tree):
+        return [tree]
+    parts = tree.conditions if isinstance(tree, ast.And | ast.Or) else ()
+    return [sound for part in parts for sound in _sound_parts(part)]
 
 
 def _readable(piece: str) -> list[ast.Condition]:
@@ -384,15 +392,14 @@ class _Builder(Transformer[Token, Tree]):
             words[place:] = [".".join(words[place:])]
         if len(words) > 2:
             return cast(Tree, _wrong(Diagnostic("bad-name", "A field is written entity.field, such as invoice.balance.",
-                                                span)))  # fmt: skip
+                                                span, hint=f"Is {'.'.join(words[-2:])} meant?")))  # fmt: skip
         return ast.Name(words[0] if len(words) == 2 else None, words[-1], span=span)
 
     def count(self, children: "Sequence[object]") -> Tree:
         body = _nodes(children)
         entity = cast(Token, children[2])
-        return ast.Aggregate(
-            "COUNT", entity.lower(), None, _condition(body[0]) if body else None, span=_span(children)
-        )
+        where = _condition(body[0]) if body else None
+        return ast.Aggregate("COUNT", entity.lower(), None, where, span=_span(children), name_span=_span([entity]))
 
     def reduce(self, children: "Sequence[object]") -> Tree:
         function = str(children[0]).upper()
@@ -402,7 +409,14 @@ class _Builder(Transformer[Token, Tree]):
         if name.entity is None:
             return _bare_aggregate(function, name)
         where = _condition(body[0]) if body else None
-        return ast.Aggregate(function, name.entity, name.field, where, span=_span(children))  # type: ignore[arg-type]
+        return ast.Aggregate(
+            function,  # type: ignore[arg-type]
+            name.entity,
+            name.field,
+            where,
+            span=_span(children),
+            name_span=name.span,
+        )
 
     def first(self, children: "Sequence[object]") -> Tree:
         keys = tuple(child for child in children if isinstance(child, ast.SortKey))
@@ -411,7 +425,8 @@ class _Builder(Transformer[Token, Tree]):
             return name
         if name.entity is None:
             return _bare_aggregate("FIRST", name)
-        return ast.First(name.entity, name.field, _condition(body[0]) if body else None, keys, span=_span(children))
+        where = _condition(body[0]) if body else None
+        return ast.First(name.entity, name.field, where, keys, span=_span(children), name_span=name.span)
 
     def sort_key(self, children: "Sequence[object]") -> Tree:
         name = _nodes(children)[0]
@@ -495,92 +510,126 @@ def _limit(what: str, most: str, span: Span) -> Diagnostic:
 # What people bring from other languages, and what it is called here.
 _FOREIGN = {
     "==": "=", "<>": "!=", "≠": "!=", "≥": ">=", "≤": "<=", "&&": "AND", "||": "OR", "&": "AND", "|": "OR",
-    "like": "CONTAINS", "ilike": "CONTAINS", "exists": "ANY", "“": "'", "”": "'",
-    "\u2018": "'", "\u2019": "'", "!": "NOT", ";": "",
+    "=>": ">=", "=<": "<=", "like": "CONTAINS", "ilike": "CONTAINS", "exists": "ANY", "!": "NOT ", ";": "",
 }  # fmt: skip
+_QUOTES = "\u2018\u2019\u201c\u201d\u201e"
+_SYMBOLS = {"€": "EUR", "£": "GBP", "$": "USD"}
+_REWRITES: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+    ("Write straight quotes", re.compile(f"[{_QUOTES}]([^{_QUOTES}]*)[{_QUOTES}]"), lambda it: quoted(it[1])),
+    ("Write the currency's code", re.compile(r"([€£$]) ?(\d+(?:\.\d+)?k?)\b"), lambda it: f"{it[2]} {_SYMBOLS[it[1]]}"),
+    ("Put a space between", re.compile(r"(\d+(?:\.\d+)?)([A-Za-z]{3})\b"), lambda it: f"{it[1]} {it[2].upper()}"),
+)  # fmt: skip
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?!\d)")
 
 _SAID = {
     "_AND": "AND", "_OR": "OR", "_IN": "IN", "_IS": "IS", "_HAS": "HAS", "_BETWEEN": "BETWEEN", "_WITH": "WITH",
     "_WHERE": "WHERE", "_BY": "BY", "STARTS": "STARTS WITH", "ENDS": "ENDS WITH", "MISSING": "MISSING", "NOT": "NOT",
     "CONTAINS": "CONTAINS", "ANY": "ANY", "ALL": "ALL", "NO": "NO", "DESC": "DESC", "LAST": "LAST", "NEXT": "NEXT",
-    "THIS": "THIS", "UNIT": "DAYS, WEEKS, MONTHS or YEARS", "QUARTER": "QUARTER", "NAME": "a name", "LPAR": "(",
-    "RPAR": ")", "COMMA": ",", "DOT": ".", "COMPARE": "a comparison (= != < <= > >=)", "NUMBER": "a number",
-    "CURRENCY": "a currency", "PLUS": "+", "MINUS": "-", "TIMES": "*", "DIVIDE": "/",
+    "THIS": "THIS", "UNIT": "a unit of time (DAYS, WEEKS, MONTHS, YEARS)", "QUARTER": "QUARTER", "NAME": "a name",
+    "LPAR": "(", "RPAR": ")", "COMMA": ",", "NUMBER": "a number", "CURRENCY": "a currency",
 }  # fmt: skip
+# Where a comparison may follow, so may all of these.
+_OPERATORS = {"NOT", "CONTAINS", "STARTS WITH", "ENDS WITH", "BETWEEN", "IN", "HAS", "IS"}
+_AN_OPERATOR = "an operator (= != < <= > >=, BETWEEN, IN, CONTAINS, STARTS WITH, ENDS WITH, HAS, IS)"
 _STARTS_VALUE = {"TEXT", "DATE", "PERCENT", "TODAY", "TRUE", "PARAMETER", "COUNT", "REDUCE", "FIRST"}
 _TYPABLE = {"AND", "OR", "IN", "IS", "HAS", "BETWEEN", "WITH", "WHERE", "BY", "STARTS", "ENDS", "MISSING", "NOT",
             "CONTAINS", "ANY", "ALL", "NONE", "DESC", "LAST", "NEXT", "THIS", "DAYS", "WEEKS", "MONTHS", "YEARS",
             "QUARTER", "WEEK", "MONTH", "YEAR"}  # fmt: skip
-_WORD = re.compile(r"\w+|==|<>|&&|\|\||\S", re.ASCII)
+_WORD = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\w+|==|<>|=>|=<|&&|\|\||\S", re.ASCII)
 
 
 def _syntax_error(text: str, error: UnexpectedInput) -> Diagnostic:
     place = error.pos_in_stream
     ended = isinstance(error, UnexpectedToken) and error.token.type == "$END"
     if ended or not isinstance(place, int) or place >= len(text):
-        return _ended_early(text, error)
-    if text[place] in "'\"":
+        return _ended_early(text)
+    found = _WORD.match(text, place)
+    if text[place] in "'\"" and found and len(found.group()) == 1:
         return Diagnostic("open-text", "This text has no closing quote.", Span(place, len(text)),
                           fixes=(Fix("Close the quote", Span(len(text), len(text)), text[place]),))  # fmt: skip
     if place and text[place - 1 : place + 1] in ("==", "<>", "=<", "=>"):
         place -= 1
-    found = _WORD.match(text, place)
+        found = _WORD.match(text, place)
     word = found.group() if found else text[place]
     span = Span(place, place + len(word))
-    expected = _expected(error)
+    expected = _expected(text[:place])
     return Diagnostic(
         "syntax",
         f"{_quoted(word)} cannot stand here.",
         span,
         hint=f"Expected {_listed(expected)}." if expected else None,
         expected=expected,
-        fixes=_spelling_fixes(word, span, expected),
+        fixes=_rewrites(text, place) or _spelling_fixes(word, span, expected),
     )
 
 
-def _ended_early(text: str, error: UnexpectedInput) -> Diagnostic:
-    expected = _expected(error)
+def _ended_early(text: str) -> Diagnostic:
+    expected = _expected(text)
     end = len(text.rstrip())
-    fixes = (Fix("Close the bracket", Span(end, end), ")"),) if ")" in expected else ()
+    unquoted = _QUOTED.sub("", text)
+    missing = ")" * (unquoted.count("(") - unquoted.count(")"))
+    fixes = (Fix("Close the bracket", Span(end, end), missing),) if ")" in expected else ()
     return Diagnostic("incomplete", "The filter ends too early.", Span(max(end - 1, 0), end),
                       hint=f"Expected {_listed(expected)}.", expected=expected, fixes=fixes)  # fmt: skip
+
+
+def _rewrites(text: str, place: int) -> tuple[Fix, ...]:
+    """How a thing that is written otherwise elsewhere is written here."""
+    for title, pattern, written in _REWRITES:
+        if found := pattern.match(text, place):
+            return (Fix(title, Span(*found.span()), written(found)),)
+    amounts = [found for found in _THOUSANDS.finditer(text) if found.start() < place < found.end()]
+    return tuple(Fix("Leave the commas out", Span(*found.span()), found.group().replace(",", "")) for found in amounts)
 
 
 def _spelling_fixes(word: str, span: Span, expected: tuple[str, ...]) -> tuple[Fix, ...]:
     foreign = _FOREIGN.get(word.lower())
     if foreign is not None:
-        return (Fix(f"Write {foreign}" if foreign else "Leave it out", span, foreign),)
-    usable = {keyword for keyword in _TYPABLE if any(keyword in said.replace(",", "").split() for said in expected)}
+        return (Fix(f"Write {foreign.strip()}" if foreign else "Leave it out", span, foreign),)
+    usable = _TYPABLE & {keyword for said in expected for keyword in re.findall("[A-Z]+", said)}
     guesses = did_you_mean(word, usable - {word.upper()})
     return tuple(Fix(f"Did you mean {guess}?", span, guess) for guess in guesses)
 
 
-def _expected(error: UnexpectedInput) -> tuple[str, ...]:
-    names = set(error.accepts or error.expected) if isinstance(error, UnexpectedToken) else set(
-        getattr(error, "allowed", None) or ())  # fmt: skip
+def _expected(before: str) -> tuple[str, ...]:
+    """What may follow, as a person would say it; that one may also calculate goes without saying."""
+    parser = _lark().parse_interactive(before)
+    try:
+        parser.exhaust_lexer()
+    except UnexpectedInput:
+        return ()
+    names: set[str] = parser.accepts()  # type: ignore[no-untyped-call]
     said = {_SAID[name] for name in names if name in _SAID}
     if names & _STARTS_VALUE:
-        said -= {"a name", "a number", "(", "-", "MISSING", "NOT", "ANY", "ALL", "NO"}
-        said.add("a field or value")
+        said = {"a field or value"}
+    if "COMPARE" in names:
+        said = said - _OPERATORS | {_AN_OPERATOR}
     return tuple(sorted(said, key=lambda word: (word[0].islower(), word)))
 
 
 def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}" if words else "nothing more"
+    said = [word if len(word) > 1 else f"'{word}'" for word in words]
+    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} or {said[-1]}" if said else "nothing more"
 
 
 def _quoted(word: str) -> str:
-    return f"'{word[:40]}'" if word.isprintable() else "This character"
+    return (word if word[0] in "'\"" else f"'{word[:40]}'") if word.isprintable() else "This character"
 
 
-_BOUNDARY = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\b(?:and|or)\b", re.IGNORECASE)
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
+_BOUNDARY = re.compile(rf"{_QUOTED.pattern}|\b(?:and|or)\b", re.IGNORECASE)
+# After the AND of a BETWEEN that went wrong: a value, which is no condition of its own.
+_LONE_VALUE = re.compile(
+    rf"\s*(?:-?[0-9][\w.% -]*?|{_QUOTED.pattern}|today|yesterday|tomorrow)\s*(?:\b(?:and|or)\b|\Z)", re.IGNORECASE
+)
 
 
 def _around(text: str, place: int) -> tuple[str, str]:
     """The text before and after the condition in which a syntax error lies, blanked elsewhere to keep the offsets."""
     words = [match for match in _BOUNDARY.finditer(text) if match.group()[0] not in "'\""]
     before = max((match.start() for match in words if match.end() <= place), default=0)
-    after = min((match.end() for match in words if match.start() >= place), default=len(text))
+    later = (match.end() for match in words if match.start() >= place)
+    after = next((end for end in later if not _LONE_VALUE.match(text, end)), len(text))
     return _balanced(text[:before]), _balanced(" " * after + text[after:])
 
 

@@ -14,7 +14,8 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from dsl import ast
 from dsl.diagnostics import FilterError
-from dsl.formatter import format_filter, plain
+from dsl.formatter import format_filter
+from dsl.literals import plain
 from dsl.parser import DEFAULT_LIMITS, MOST_DIGITS, Limits, parse
 
 VERSION = 1

@@ -306,6 +306,9 @@ def test_companies_keys_and_imports(run: Run, database: Database, sample: Compan
         ["file", "read", "inserted", "updated", "unchanged", "skipped"], ["customers", "2", "2", "0", "0", "0"]
     ]  # fmt: skip
     assert "derived invoices.balance in 1 row" in done.out
+    with database.owner() as connection:
+        estimated = connection.execute("SELECT reltuples FROM pg_class WHERE relname = 'company'").fetchone()
+    assert estimated == (2.0,), "the planner has been told"
     assert "Two" in run("preview", "invoice.balance = 10", "--company", "Second").out
     report = json.loads(run("import", str(tmp_path), *to_second, "--format", "json").out)
     assert report["files"]["customers"]["unchanged"] == 2

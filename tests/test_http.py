@@ -241,6 +241,8 @@ def test_the_day_is_chosen(api: Api) -> None:
     past = api.answer("/v1/preview", filter="invoice.is_overdue", as_of="2026-01-31")
     assert past["as_of"] == "2026-01-31"
     assert past["counts"] != today["counts"]
+    assert "invoice_as_of" in api.answer("/v1/compile", filter="invoice.is_overdue", as_of="2026-01-31")["sql"]
+    assert "invoice_as_of" not in api.answer("/v1/compile", filter="invoice.is_overdue")["sql"]
 
 
 def test_another_company_is_not_there(api: Api, traps: Api) -> None:
@@ -474,6 +476,8 @@ def test_an_unknown_source_id_is_not_found(traps: Api, address: str) -> None:
         (b'{"filter": "invoice.balance > $x", "params": {"x": -Infinity}}', 422),
         (b'{"filter": "invoice.balance > $x", "params": {"x": 1e999999999}}', 422),
         (b'{"filter": "invoice.balance > $x", "params": {"x": 1e-999999999}}', 422),
+        (b'{"filter": "invoice.balance > $x", "params": {"x": 1e99999999999999999999}}', 422),
+        (b'{"filter": "customer.name = $x", "params": {"x": 1e999999999}}', 422),
         (b'{"filter": "invoice.balance > $x", "params": {"x": ' + b"9" * 10_000 + b"}}", 422),
         (b'{"filter": "invoice.balance > $x", "params": {"x": true}}', 422),
         (b'{"filter": "invoice.balance > ' + b"9" * 5_000 + b'"}', 422),
@@ -481,6 +485,11 @@ def test_an_unknown_source_id_is_not_found(traps: Api, address: str) -> None:
         (b'{"filter": "' + b"NOT " * 2_400 + b'customer.chasing_paused"}', 422),
         (b'{"filter": "' + b"invoice.balance > 1 AND " * 300 + b'invoice.balance > 1"}', 422),
         (b'{"filter": "' + b"x" * 900_000 + b'"}', 422),
+        (b'{"filter": "customer.name = $x", "params": {"\\ud800": "y"}}', 422),
+        (b'{"filter": "customer.name = $x", "params": {"x": ["\\ud800"]}}', 422),
+        (b'{"filter": "x", "level": "\\ud800"}', 422),
+        (b'{"filter": "x", "cursor": "\\ud800"}', 422),
+        (b'{"filter": "x", "as_of": "\\ud800"}', 422),
         (b'{"filter": "x", "limit": 0}', 422),
         (b'{"filter": "x", "limit": 501}', 422),
         (b'{"filter": "x", "limit": 1.5}', 422),
@@ -629,6 +638,16 @@ def test_a_slow_answer_is_cut(
         problem(api_of(client, database, sample).post("/v1/preview", filter=FILTER), 422, "too-slow")
 
 
+def test_a_slow_export_is_cut_before_it_is_answered(
+    database_url: str, database: Database, sample: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "select_rows", lambda *_: sa.select(sa.func.pg_sleep(20)))
+    with client_of(database_url, tmp_path, export_timeout_ms=100) as client:
+        api = api_of(client, database, sample)
+        for path in ("/v1/preview.csv", "/v1/preview.ndjson"):
+            problem(api.post(path, filter=FILTER), 422, "too-slow")
+
+
 def test_a_value_out_of_range(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     overflow = sa.select(sa.literal(2**62, sa.BigInteger) * sa.literal(2**62, sa.BigInteger))
     monkeypatch.setattr(answers, "select_count", lambda *_: overflow)
@@ -643,6 +662,7 @@ def test_a_fault_of_ours_tells_nothing(api: Api, monkeypatch: pytest.MonkeyPatch
     response = api.post("/v1/preview", filter=FILTER)
     problem(response, 500, "internal")
     assert "secret" not in response.text
+    assert response.headers["X-Request-Id"] in response.json()["detail"]
 
 
 def test_a_request_has_an_id(client: TestClient) -> None:

@@ -259,6 +259,15 @@ def test_bad_csv(company: Company, text: str, line: int, column: str | None, cod
     assert company.refusals({"customers": text}) == [("customers.csv", line, column, code)]
 
 
+def test_the_other_files_are_read_all_the_same(company: Company) -> None:
+    files = {"groups": "source_id,nmae\n", "customers": "source_id,strike\nC1,x\n", "contacts": "source_id\n"}
+    assert company.refusals(files) == [
+        ("groups.csv", 1, "nmae", "unknown-column"),
+        ("customers.csv", 2, "strike", "bad-number"),
+        ("contacts.csv", 1, "customer_id", "missing-column"),
+    ]
+
+
 def test_a_fault_of_the_whole_file_is_not_skipped(company: Company) -> None:
     """Rows that a quotation mark has swallowed would be lost without a word."""
     text = 'source_id,name\nC4,"Ada\nC5,Bea\n'
@@ -638,6 +647,9 @@ def test_a_currency_needs_a_rate_for_documents_already_there(company: Company) -
     assert company.refusals({"journals": as_csv(ROWS["journals"] | {"customer_id": "C3"})}) == [
         ("journals.csv", 2, "currency", "no-rate")
     ]
+    stated = ROWS["invoices"] | {"customer_id": "C3"}
+    company.load({"invoices": as_csv(stated | {"currency": "EUR"})})
+    company.load({"invoices": as_csv(stated)})  # it keeps its own
     company.load({"fx_rates": "currency,date,rate\nUSD,2026-01-01,0.9\n"})
     company.load({"customers": "source_id,currency\nC1,USD\n"})
 

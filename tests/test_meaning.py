@@ -10,8 +10,8 @@ from app.database import Database
 from dsl import CATALOG, analyze, everyone
 from dsl.catalog import Entity, Field
 from dsl.checker import Level
-from dsl.statements import rows_statement
 from dsl.matching import matching_rows
+from dsl.statements import rows_statement
 from dsl.typed import TRUE, Filter, Role, Row
 from dsl.types import TEXT, Kind
 from tests.oracle.evaluator import matches

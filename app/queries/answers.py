@@ -2,7 +2,9 @@
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
+from itertools import chain
 from typing import Any, Literal
 
 import orjson
@@ -109,10 +111,13 @@ def export(
         connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = {int(timeout_ms)}".encode())
         statement = render(select_rows(selected.filter, asking.question, selected.fields))
         cursor.execute(statement.sql.encode(), statement.parameters)
+        batches = iter(partial(cursor.fetchmany, _BATCH), [])
+        first = next(batches, [])  # before anything is answered, in case that it fails
         if form == "csv":
             yield shown.csv_header().encode()
-        while batch := [shown.row(values) for values in cursor.fetchmany(_BATCH)]:
-            yield shown.csv(batch).encode() if form == "csv" else b"".join(map(_line, batch))
+        for batch in chain([first] if first else [], batches):
+            rows = map(shown.row, batch)
+            yield shown.csv(rows).encode() if form == "csv" else b"".join(map(_line, rows))
 
 
 def _line(row: ShownRow) -> bytes:

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.companies import Company
 from dsl import CATALOG, Analysis, analyze, everyone
@@ -32,6 +32,16 @@ def _day(value: object) -> object:
 Day = Annotated[date, BeforeValidator(_day), Field(ge=date(1900, 1, 1), le=date(2200, 12, 31))]
 
 
+def _printable(name: str) -> str:
+    """So that a message can name it: a lone surrogate could not even be answered."""
+    if not name.isprintable():
+        raise ValueError("the name of a parameter is printable")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_printable)]
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -41,7 +51,7 @@ class Asked(_Request):
 
     filter: str = Field(examples=["invoice.balance > 1000 AND customer.rating = 'D'"])
     level: Level = "customer"
-    params: dict[str, Value | list[Value]] | None = Field(None, description="values of the filter's $parameters")
+    params: dict[Name, Value | list[Value]] | None = Field(None, description="values of the filter's $parameters")
     match_all: bool = Field(False, description="an empty filter selects everyone")
 
 

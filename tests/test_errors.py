@@ -1,0 +1,108 @@
+"""Wrong filters and the exact text an analyst reads: `errors/*.txt`, rewritten with DUELIST_UPDATE=1.
+
+A file holds the filter, a line of dashes and the picture of every error. Before the filter there may be a line
+`params: {…}` with the values of its parameters and a line `level: group`.
+"""
+
+import ast
+import json
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from dsl import CATALOG, Diagnostic, FilterError, analyze
+from dsl.checker import Level
+from dsl.diagnostics import draw
+from tests.test_parser import mutated
+
+FOLDER = Path(__file__).with_name("errors")
+FILES = sorted(FOLDER.glob("*.txt"))
+RULE = "\n---\n"
+
+
+@dataclass(frozen=True)
+class Case:
+    header: tuple[str, ...]
+    filter: str
+    parameters: dict[str, object] | None
+    level: Level
+
+    @classmethod
+    def read(cls, path: Path) -> "Case":
+        lines = path.read_text(encoding="utf-8").partition(RULE)[0].split("\n")
+        count = sum(line.startswith(("params: ", "level: ")) for line in lines[:2])
+        header = dict(line.split(": ", 1) for line in lines[:count])
+        parameters = json.loads(header["params"]) if "params" in header else None
+        level = cast(Level, header.get("level", "customer"))
+        return cls(tuple(lines[:count]), "\n".join(lines[count:]), parameters, level)
+
+    def problems(self) -> tuple[Diagnostic, ...]:
+        try:
+            analyze(self.filter, CATALOG, level=self.level, parameters=self.parameters)
+        except FilterError as error:
+            return error.diagnostics
+        return ()
+
+    def written(self) -> str:
+        pictures = "\n\n".join(draw(self.filter, problem) for problem in self.problems())
+        return "\n".join([*self.header, self.filter]) + RULE + pictures + "\n"
+
+
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+
+
+@each_file
+def test_the_text_of_the_errors(path: Path) -> None:
+    written = Case.read(path).written()
+    if os.environ.get("DUELIST_UPDATE"):
+        path.write_text(written, encoding="utf-8")
+    assert written == path.read_text(encoding="utf-8")
+
+
+@each_file
+def test_the_filter_is_wrong(path: Path) -> None:
+    assert Case.read(path).problems()
+
+
+@each_file
+def test_every_fix_removes_its_error_and_makes_no_other(path: Path) -> None:
+    case = Case.read(path)
+    before = Counter((problem.code, problem.message) for problem in case.problems())
+    for problem in case.problems():
+        for fix in problem.fixes:
+            mended = replace(case, filter=fix.apply(case.filter))
+            after = Counter((left.code, left.message) for left in mended.problems())
+            assert after <= before - Counter([(problem.code, problem.message)]), mended.filter
+
+
+def test_every_code_has_a_file() -> None:
+    shown = {problem.code for path in FILES for problem in Case.read(path).problems()}
+    assert set(codes()) <= shown
+
+
+def codes() -> Iterator[str]:
+    """The codes of errors in the source: what a diagnostic is made with, or reported as. Warnings are no errors."""
+    sources = [path for path in (FOLDER.parents[1] / "dsl").glob("*.py") if path.stem != "warnings"]
+    for node in (node for path in sources for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in ("Diagnostic", "report", "stop"):
+                yield str(node.args[0].value)
+
+
+def test_no_mutated_filter_brings_the_checker_down() -> None:
+    chance = random.Random(11)
+    names = ("invoice.balance", "customer.tags", "payment.date", "customer.rating", "group.chasing_paused", "balance")
+    for _ in range(2_000):
+        text = mutated(chance)
+        for name in ("a.x", "a.y", "b.z"):
+            text = text.replace(name, chance.choice(names))
+        case = Case((), text, None, chance.choice(("customer", "group")))
+        for problem in case.problems():
+            assert draw(text, problem)
