@@ -171,7 +171,7 @@ def check(
     format: TextOrJson = "text",
 ) -> None:
     """Say everything that is wrong with a filter, and what to beware of."""
-    found = queries.checked(_dated(filter, level, as_of, param, match_all), NOBODY, several_currencies=False)
+    found = queries.checked(_dated(filter, level, as_of, param, match_all), NOBODY, queries.Ledger())
     if format == "json":
         _write_json(found)
     else:

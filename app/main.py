@@ -237,8 +237,8 @@ def format_filter(asked: queries.Asked, caller: Reader) -> Response:  # noqa: AR
 @_questions.post("/check")
 def check(asked: queries.Dated, caller: Reader, request: Request) -> Response:
     """Everything that is wrong with a filter, with places and corrections; 200 also when it is wrong."""
-    several = queries.several_currencies(request.app.state.database, caller.company)
-    return _json(queries.checked(asked, caller.company, several))
+    ledger = queries.ledger_of(request.app.state.database, caller.company)
+    return _json(queries.checked(asked, caller.company, ledger))
 
 
 @_questions.post("/complete")

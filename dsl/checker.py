@@ -1,6 +1,7 @@
 """AST to typed tree: names, types, currencies, scopes. Every error of the filter is reported, not just the first."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal, assert_never
@@ -391,13 +392,13 @@ class _Checker(ArithmeticChecker):
             return self._one_currency(typed_operands, nodes[0].span.to(nodes[-1].span))
         return typed_operands
 
-    def _coerced(self, operands: Sequence[_Found], target: Type, nodes: Sequence[_Source]) -> list[Operand]:
+    def _coerced(self, operands: Sequence[Found], target: Type, nodes: Sequence[Source]) -> list[Operand]:
         coerced: list[Operand] = []
         for operand, node in zip(operands, nodes, strict=True):
-            with suppress(_Stop):
+            with suppress(Stop):
                 coerced.append(self._coerce(operand, target, node))
         if len(coerced) < len(operands):
-            raise _Stop
+            raise Stop
         return coerced
 
     def _offer_quotes(self, nodes: Sequence[Source], operands: Sequence[Found]) -> None:
@@ -407,8 +408,7 @@ class _Checker(ArithmeticChecker):
         named = {node.span: values[node.field] for node in nodes if isinstance(node, ast.Name) and node.field in values}
         for place, problem in enumerate(self.problems):
             if value := named.get(problem.span):
-                fix = Fix("Put it in quotes", problem.span, quoted(value))
-                self.problems[place] = replace(problem, fixes=(fix, *problem.fixes))
+                self.problems[place] = replace(problem, fixes=(Fix("Put it in quotes", problem.span, quoted(value)),))
 
 
 

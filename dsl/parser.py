@@ -62,8 +62,9 @@ def parse_pieces(text: str, limits: Limits = DEFAULT_LIMITS) -> tuple[list[ast.C
             before, rest = _around(rest, problems[-1].span.start)
             found = _readable(before)
         for tree in found:
-            problems += [*_wrong_nodes(tree), *_over_limits(tree, limits)]
-            trees += _sound_parts(tree)
+            over = [*_over_limits(tree, limits)]
+            problems += [*_wrong_nodes(tree), *over]
+            trees += [] if over else _sound_parts(tree)
     return trees, problems
 
 

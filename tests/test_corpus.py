@@ -19,14 +19,14 @@ from app import companies, sample
 from app.companies import Company
 from app.database import Database
 from app.imports import import_ledger
-from app.queries.answers import list_of
-from app.queries.asked import Asking, Kind
 from dsl import CATALOG, Analysis, analyze, ast, typed
 from dsl.checker import Level
+from dsl.compiler import Question
 from dsl.explainer import english
+from dsl.matching import matching_rows
 from dsl.operators import COMPARISONS
 from dsl.statements import Statement, count_statement, rows_statement
-from dsl.types import Kind as Type
+from dsl.types import Kind
 from dsl.warnings import warn
 
 FOLDER = Path(__file__).parent / "queries"
@@ -84,22 +84,27 @@ def test_every_stage_of_the_filter_is_as_recorded(database: Database, company: C
 
 
 def sections(query: Query, database: Database, company: Company) -> Iterator[str]:
-    analysis = query.analysis
-    asking = Asking(analysis, company, query.as_of, is_past=query.as_of < DAY)
+    analysis, is_past = query.analysis, query.as_of < DAY
     yield f"--- canonical\n{analysis.canonical}"
     yield f"--- english\n{english(analysis.lowered, query.as_of)}"
-    if warnings := warn(analysis, several_currencies=True, past=asking.is_past):
+    if warnings := warn(analysis, several_currencies=True, past=is_past):
         yield "\n".join(["--- warnings", *(f"{warning.code}: {warning.message}" for warning in warnings)])
-    kinds: list[Kind] = [*(["groups"] if query.level == "group" else []), "customers", "invoices", "payments"]
-    lists = {kind: list_of(asking, kind) for kind in kinds}
-    page = rows_statement(lists[kinds[0]].filter, asking.question, lists[kinds[0]].fields)
+    question = Question(company.company_id, query.as_of, is_past)
+    root = analysis.lowered.root
+    always = {name: (root, root.entity.fields[name]) for name in ("source_id", "name")}
+    page = rows_statement(analysis.lowered, question, always | analysis.named_fields)
     yield f"--- sql\n{written(page)}"
-    counts = [count_statement(listed.filter, asking.question) for listed in lists.values()]
+    members = ["customer"] if query.level == "group" else []
+    filters = [analysis.lowered, *(matching_rows(analysis, CATALOG, name) for name in (*members, "invoice", "payment"))]
+    counts = {filter_.root.entity.plural: count_statement(filter_, question) for filter_ in filters}
     with database.transaction(company.company_id, query.as_of) as connection:
         rows = connection.execute(page.sql.encode(), page.parameters).fetchall()
-        found = [connection.execute(count.sql.encode(), count.parameters).fetchall()[0][0] for count in counts]
-    assert len(rows) == found[0]
-    yield "--- rows\n" + ", ".join(f"{kind} {count}" for kind, count in zip(kinds, found, strict=True))
+        found = {
+            plural: connection.execute(count.sql.encode(), count.parameters).fetchall()[0][0]
+            for plural, count in counts.items()
+        }
+    assert len(rows) == found[root.entity.plural]
+    yield "--- rows\n" + ", ".join(f"{plural} {count}" for plural, count in found.items())
     if rows:
         yield " ".join([*(str(row[0]) for row in rows[:SHOWN]), *["…"] * (len(rows) > SHOWN)])
 
@@ -207,7 +212,7 @@ def test_it_shows_every_entity_and_type() -> None:
         if isinstance(node, typed.FieldOf)
     }
     assert {entity for entity, _ in named} == set(CATALOG.entities)
-    assert {kind for _, kind in named} == set(Type)
+    assert {kind for _, kind in named} == set(Kind)
 
 
 def test_most_filters_select_some_and_not_all() -> None:

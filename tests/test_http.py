@@ -10,7 +10,6 @@ from typing import Any
 
 import psycopg
 import pytest
-import sqlalchemy as sa
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
@@ -20,6 +19,7 @@ from app.database import Database
 from app.pages import STATIC
 from app.queries import answers
 from app.serving import load_sample
+from dsl.statements import Statement
 from tests.served import Api, Document, api_of, client_of, company_with
 
 FILTER = "invoice.balance > 1000 AND invoice.days_overdue > 30"
@@ -630,10 +630,13 @@ def test_a_database_that_is_not_migrated(server_url: str, tmp_path: Path) -> Non
         problem(client.get("/ready"), 503, "not-migrated")
 
 
+SLOW = Statement("SELECT pg_sleep(20)", {})
+
+
 def test_a_slow_answer_is_cut(
     database_url: str, database: Database, sample: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "select_count", lambda *_: sa.select(sa.func.pg_sleep(20)))
+    monkeypatch.setattr(answers, "count_statement", lambda *_: SLOW)
     with client_of(database_url, tmp_path, statement_timeout_ms=100) as client:
         problem(api_of(client, database, sample).post("/v1/preview", filter=FILTER), 422, "too-slow")
 
@@ -641,7 +644,7 @@ def test_a_slow_answer_is_cut(
 def test_a_slow_export_is_cut_before_it_is_answered(
     database_url: str, database: Database, sample: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "select_rows", lambda *_: sa.select(sa.func.pg_sleep(20)))
+    monkeypatch.setattr(answers, "rows_statement", lambda *_: SLOW)
     with client_of(database_url, tmp_path, export_timeout_ms=100) as client:
         api = api_of(client, database, sample)
         for path in ("/v1/preview.csv", "/v1/preview.ndjson"):
@@ -649,16 +652,16 @@ def test_a_slow_export_is_cut_before_it_is_answered(
 
 
 def test_a_value_out_of_range(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    overflow = sa.select(sa.literal(2**62, sa.BigInteger) * sa.literal(2**62, sa.BigInteger))
-    monkeypatch.setattr(answers, "select_count", lambda *_: overflow)
+    overflow = Statement("SELECT 4611686018427387904 * 4611686018427387904", {})
+    monkeypatch.setattr(answers, "count_statement", lambda *_: overflow)
     problem(api.post("/v1/preview", filter=FILTER), 422, "out-of-range")
 
 
 def test_a_fault_of_ours_tells_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> sa.Select[Any]:
+    def broken(*_: object) -> Statement:
         raise psycopg.ProgrammingError("SELECT secret")
 
-    monkeypatch.setattr(answers, "select_count", broken)
+    monkeypatch.setattr(answers, "count_statement", broken)
     response = api.post("/v1/preview", filter=FILTER)
     problem(response, 500, "internal")
     assert "secret" not in response.text

@@ -1,6 +1,6 @@
 """Questions to a ledger: what a filter means, whom it selects, and single records as they are stored."""
 
-from app.queries.answers import Format, export, preview, rows_of, several_currencies
+from app.queries.answers import Format, Ledger, export, ledger_of, preview, rows_of
 from app.queries.asked import Asked, Asking, Completing, Dated, Exporting, Kind, Paged, ask
 from app.queries.catalog import described
 from app.queries.cursors import Cursors
@@ -17,6 +17,7 @@ __all__ = [
     "Exporting",
     "Format",
     "Kind",
+    "Ledger",
     "Paged",
     "ask",
     "checked",
@@ -26,8 +27,8 @@ __all__ = [
     "english_of",
     "export",
     "formatted",
+    "ledger_of",
     "preview",
     "record",
     "rows_of",
-    "several_currencies",
 ]

@@ -8,7 +8,6 @@ from itertools import chain
 from typing import Any, Literal
 
 import orjson
-import sqlalchemy as sa
 
 from app.companies import Company
 from app.database import Connection, Database
@@ -19,10 +18,9 @@ from app.queries.cells import Shown
 from app.queries.cursors import Cursors, Place
 from dsl import CATALOG, Analysis, typed
 from dsl.catalog import Field
-from dsl.compiler import select_count, select_rows
 from dsl.explainer import english
 from dsl.matching import matching_rows
-from dsl.statements import render
+from dsl.statements import Statement, count_statement, rows_statement
 from dsl.typed import Filter, Row
 from dsl.types import MONEY
 from dsl.warnings import warn
@@ -52,6 +50,17 @@ _ENTITIES: Mapping[Kind, str] = {
 _BATCH = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What warnings have to know of a company's ledger.
+
+    `stated_balances`: some invoice has a balance that its allocations do not explain, so no past balance is known.
+    """
+
+    several_currencies: bool = False
+    stated_balances: bool = False
+
+
 def preview(database: Database, cursors: Cursors, company: Company, asked: Paged) -> Document:
     """Counts of everything the filter is about, and a page of the customers (and, at level group, of the groups)."""
     asking, place = _placed(cursors, asked, company, "preview")
@@ -60,14 +69,14 @@ def preview(database: Database, cursors: Cursors, company: Company, asked: Paged
     with database.transaction(company.company_id, asking.as_of) as connection:
         counts = {kind: _count(connection, asking, lists[kind]) for kind in lists}
         pages = {kind: _page(connection, asking, lists[kind], place, kind, asked.limit) for kind in listed}
-        several_currencies = _several_currencies(connection, company)
+        ledger = _ledger(connection, company)
     after: dict[str, str] = {kind: page.after for kind, page in pages.items() if page.after is not None}
     return {
         "as_of": asking.as_of,
         "level": asked.level,
         "canonical": asking.analysis.canonical,
         "english": english(asking.analysis.lowered, asking.as_of),
-        "warnings": warnings_of(asking, several_currencies),
+        "warnings": warnings_of(asking, ledger),
         "counts": counts,
         **{kind: page.rows for kind, page in pages.items()},
         "next_cursor": cursors.write(Place(asking.as_of, after), asked, asking, "preview") if after else None,
@@ -109,7 +118,7 @@ def export(
     ):
         # A reader that stops reading must not keep the connection for ever.
         connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = {int(timeout_ms)}".encode())
-        statement = render(select_rows(selected.filter, asking.question, selected.fields))
+        statement = rows_statement(selected.filter, asking.question, selected.fields)
         cursor.execute(statement.sql.encode(), statement.parameters)
         batches = iter(partial(cursor.fetchmany, _BATCH), [])
         first = next(batches, [])  # before anything is answered, in case that it fails
@@ -124,8 +133,9 @@ def _line(row: ShownRow) -> bytes:
     return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def warnings_of(asking: Asking, several_currencies: bool) -> list[Document]:
-    found = warn(asking.analysis, several_currencies=several_currencies, past=asking.is_past)
+def warnings_of(asking: Asking, ledger: Ledger) -> list[Document]:
+    rests_on_today = asking.is_past and ledger.stated_balances
+    found = warn(asking.analysis, several_currencies=ledger.several_currencies, past=rests_on_today)
     return [diagnosed(asking.analysis.text, warning) for warning in found]
 
 
@@ -191,7 +201,7 @@ def _placed(cursors: Cursors, asked: Paged, company: Company, what: str) -> tupl
 
 
 def _count(connection: Connection, asking: Asking, selected: Listed) -> int:
-    [(count,)] = _run(connection, select_count(selected.filter, asking.question))
+    [(count,)] = _run(connection, count_statement(selected.filter, asking.question))
     return int(count)
 
 
@@ -202,26 +212,32 @@ def _page(
     if place and kind not in place.after:
         return _Page([])
     after = place.after[kind] if place else None
-    statement = select_rows(selected.filter, asking.question, selected.fields, after=after, limit=limit + 1)
+    statement = rows_statement(selected.filter, asking.question, selected.fields, after=after, limit=limit + 1)
     rows = list(map(selected.shown.row, _run(connection, statement)))
     return _Page(rows[:limit], str(rows[limit - 1]["source_id"]) if len(rows) > limit else None)
 
 
-def _run(connection: Connection, select: sa.Select[Any]) -> list[tuple[Any, ...]]:
-    statement = render(select)
+def _run(connection: Connection, statement: Statement) -> list[tuple[Any, ...]]:
     return connection.execute(statement.sql.encode(), statement.parameters).fetchall()
 
 
-def _several_currencies(connection: Connection, company: Company) -> bool:
-    """By what is quick to see: rates, or an account in another currency."""
+def _ledger(connection: Connection, company: Company) -> Ledger:
+    """Several currencies are told by what is quick to see: rates, or an account in another currency."""
     question = """
         SELECT EXISTS (SELECT FROM fx_rate WHERE company_id = %(company)s)
-            OR EXISTS (SELECT FROM customer WHERE company_id = %(company)s AND currency <> %(base)s)
+            OR EXISTS (SELECT FROM customer WHERE company_id = %(company)s AND currency <> %(base)s),
+            EXISTS (
+                SELECT FROM invoice AS i
+                WHERE i.company_id = %(company)s AND NOT 'balance' = ANY (i.derived)
+                AND i.balance <> i.amount - coalesce((
+                    SELECT sum(a.amount) FROM allocation AS a
+                    WHERE a.company_id = %(company)s AND a.customer_id = i.customer_id AND a.invoice_id = i.id), 0))
     """
-    [(found,)] = connection.execute(question, {"company": company.company_id, "base": company.base_currency})
-    return bool(found)
+    parameters = {"company": company.company_id, "base": company.base_currency}
+    [(several_currencies, stated_balances)] = connection.execute(question, parameters)
+    return Ledger(bool(several_currencies), bool(stated_balances))
 
 
-def several_currencies(database: Database, company: Company) -> bool:
+def ledger_of(database: Database, company: Company) -> Ledger:
     with database.transaction(company.company_id) as connection:
-        return _several_currencies(connection, company)
+        return _ledger(connection, company)

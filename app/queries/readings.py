@@ -5,25 +5,24 @@ from typing import Any
 
 from app.companies import Company
 from app.problems import diagnosed
-from app.queries.answers import list_of, warnings_of
+from app.queries.answers import Ledger, list_of, warnings_of
 from app.queries.asked import Asked, Completing, Dated, analysis_of, ask
 from dsl import CATALOG, FilterError, typed
-from dsl.compiler import select_rows
 from dsl.completer import complete
 from dsl.explainer import english
-from dsl.statements import render
+from dsl.statements import rows_statement
 from dsl.tree_json import to_json
 
 Document = dict[str, Any]
 
 
-def checked(asked: Dated, company: Company, several_currencies: bool) -> Document:
+def checked(asked: Dated, company: Company, ledger: Ledger) -> Document:
     try:
         asking = ask(asked, company)
     except FilterError as wrong:
         errors = [diagnosed(wrong.text, diagnostic) for diagnostic in wrong.diagnostics]
         return {"ok": False, "errors": errors, "warnings": []}
-    return {"ok": True, "errors": [], "warnings": warnings_of(asking, several_currencies)}
+    return {"ok": True, "errors": [], "warnings": warnings_of(asking, ledger)}
 
 
 def compiled(asked: Dated, company: Company) -> Document:
@@ -31,7 +30,7 @@ def compiled(asked: Dated, company: Company) -> Document:
     asking = ask(asked, company)
     analysis = asking.analysis
     selected = list_of(asking, "groups" if asked.level == "group" else "customers")
-    statement = render(select_rows(selected.filter, asking.question, selected.fields))
+    statement = rows_statement(selected.filter, asking.question, selected.fields)
     return {
         "canonical": analysis.canonical,
         "english": english(analysis.lowered, asking.as_of),

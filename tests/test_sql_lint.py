@@ -1,0 +1,172 @@
+"""Every emitted statement, read by a parser that knows nothing of the compiler: no relation without its company."""
+
+import random
+import re
+from collections.abc import Iterator
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from dsl import CATALOG, Analysis, analyze, everyone
+from dsl.checker import Level
+from dsl.compiler import Question
+from dsl.matching import matching_rows
+from dsl.statements import Statement, count_statement, rows_statement
+from tests.oracle.generate import random_case, random_filter
+from tests.oracle.metrics import TO_MANY
+from tests.test_corpus import PATHS, read
+
+DAY = date(2026, 11, 21)
+FILTERS = 150
+QUESTIONS = (Question(7, DAY), Question(7, DAY, historic=True))
+
+TO_MANY_RELATIONS = {
+    name for entity in TO_MANY for name in (CATALOG.entities[entity].relation, CATALOG.entities[entity].historic)
+}
+# The clock, chance, and settings that the database would have to look up by itself.
+UNSETTLED = re.compile(r"\b(now|current_\w+|localtime\w*|clock_timestamp|random|setseed|nextval)\b", re.I)
+
+
+# ---------------------------------------------------------------- the lint
+
+
+def faults(sql: str) -> list[str]:
+    found = [f"reads {word}" for word in UNSETTLED.findall(sql)]
+    for select in sqlglot.parse_one(sql, dialect="postgres").find_all(exp.Select):
+        found += faults_of(select)
+    return found
+
+
+def faults_of(select: exp.Select) -> Iterator[str]:
+    start, joins = select.args.get("from_"), select.args.get("joins") or []
+    if select.args.get("with_"):
+        yield "has a WITH"
+    tied = set(ties(select, joins))
+    for source in [*([start.this] if start else []), *(join.this for join in joins)]:
+        if not isinstance(source, exp.Table):
+            yield f"reads from {source.sql()}"
+        elif source.alias_or_name not in tied:
+            yield f"{source.alias_or_name} is not tied to the company"
+    for join in joins:
+        if not join.args.get("on") or join.kind == "CROSS":
+            yield f"joins {join.this.alias_or_name} without a condition"
+        if join.this.name in TO_MANY_RELATIONS:
+            yield f"joins {join.this.name}, of which there are many"
+
+
+def ties(select: exp.Select, joins: list[exp.Join]) -> Iterator[str]:
+    """The aliases whose company_id must equal the parameter: by a term that stands alone, not under OR or NOT."""
+    where = select.args.get("where")
+    for condition in [*([where.this] if where else []), *(join.args["on"] for join in joins if join.args.get("on"))]:
+        for term in condition.flatten() if isinstance(condition, exp.And) else [condition]:
+            match term:
+                case exp.EQ(this=exp.Column(name="company_id") as column, expression=value) if is_company(value):
+                    yield column.table
+
+
+def is_company(value: exp.Expression) -> bool:
+    value = value.this if isinstance(value, exp.Cast) else value
+    return isinstance(value, exp.Placeholder) and value.name == "company"
+
+
+def literals(sql: str) -> set[str]:
+    tree = sqlglot.parse_one(sql, dialect="postgres")
+    return {literal.sql() for literal in tree.find_all(exp.Literal)}
+
+
+@cache
+def literals_of_the_catalog() -> set[str]:
+    """Those in the definitions of the fields, as in `status NOT IN ('void', 'closed')`."""
+    entities = CATALOG.entities.values()
+    texts = [f"{entity.name}.{name} IS MISSING" for entity in entities for name in entity.fields]
+    statements = (count_statement(analyze(text, CATALOG).lowered, question) for text in texts for question in QUESTIONS)
+    return {literal for statement in statements for literal in literals(statement.sql)}
+
+
+@pytest.mark.parametrize(
+    ("sql", "fault"),
+    [
+        ("SELECT 1 FROM customer AS c", "c is not tied to the company"),
+        ("SELECT 1 FROM customer AS c WHERE c.company_id = 7", "c is not tied to the company"),
+        ("SELECT 1 FROM customer AS c WHERE c.company_id = %(other)s", "c is not tied to the company"),
+        ("SELECT 1 FROM customer AS c WHERE c.company_id = %(company)s OR c.id = 1", "c is not tied to the company"),
+        ("SELECT 1 FROM customer AS c WHERE NOT c.company_id = %(company)s", "c is not tied to the company"),
+        (
+            "SELECT 1 FROM customer AS c JOIN customer_group AS g ON g.id = c.group_id WHERE c.company_id = %(company)s",
+            "g is not tied to the company",
+        ),
+        (
+            "SELECT 1 FROM customer AS c WHERE c.company_id = %(company)s::bigint"
+            " AND EXISTS (SELECT 1 FROM invoice AS i WHERE i.company_id = c.company_id AND i.customer_id = c.id)",
+            "i is not tied to the company",
+        ),
+        (
+            "SELECT 1 FROM customer AS c WHERE c.company_id = %(company)s"
+            " AND c.id IN (SELECT i.customer_id FROM invoice AS i GROUP BY 1 HAVING i.company_id = %(company)s)",
+            "i is not tied to the company",
+        ),
+        (
+            "SELECT 1 FROM customer AS c, company AS o WHERE c.company_id = %(company)s AND o.company_id = %(company)s",
+            "joins o without a condition",
+        ),
+        (
+            "SELECT 1 FROM customer AS c CROSS JOIN company AS o"
+            " WHERE c.company_id = %(company)s AND o.company_id = %(company)s",
+            "joins o without a condition",
+        ),
+        (
+            "SELECT 1 FROM customer AS c JOIN invoice AS i ON i.company_id = %(company)s AND i.customer_id = c.id"
+            " WHERE c.company_id = %(company)s",
+            "joins invoice, of which there are many",
+        ),
+        ("SELECT 1 FROM (SELECT 1) AS x", "reads from (SELECT 1) AS x"),
+        ("SELECT now()", "reads now"),
+        ("SELECT CURRENT_DATE", "reads CURRENT_DATE"),
+        ("SELECT current_setting('app.as_of')", "reads current_setting"),
+    ],
+)
+def test_the_lint_finds(sql: str, fault: str) -> None:
+    assert fault in faults(sql)
+
+
+# ---------------------------------------------------------------- what is emitted
+
+
+def statements(analysis: Analysis) -> Iterator[Statement]:
+    """The count, the page and the matching rows, for today and for a day before."""
+    root = analysis.lowered.root
+    entities = ["invoice", "payment", "credit_note", *(["customer"] if root.entity.name == "group" else [])]
+    filters = [analysis.lowered, *(matching_rows(analysis, CATALOG, entity) for entity in entities)]
+    for question in QUESTIONS:
+        yield rows_statement(analysis.lowered, question, analysis.named_fields, after="C1", limit=50)
+        for filter_ in filters:
+            yield count_statement(filter_, question)
+
+
+def check(analysis: Analysis) -> None:
+    for statement in statements(analysis):
+        assert not faults(statement.sql), f"{analysis.text}\n{statement.sql}"
+        assert literals(statement.sql) <= literals_of_the_catalog(), f"{analysis.text}\n{statement.sql}"
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_the_corpus(path: Path) -> None:
+    check(read(path).analysis)
+
+
+@pytest.mark.parametrize("level", ["customer", "group"])
+def test_random_filters(level: Level) -> None:
+    rng = random.Random(f"lint {level}")
+    world = random_case(rng, DAY).world()
+    for _ in range(FILTERS):
+        made = random_filter(rng, world, level, rng.randint(1, 4))
+        check(analyze(made.text, CATALOG, level=level, parameters=made.params))
+
+
+@pytest.mark.parametrize("level", ["customer", "group"])
+def test_everyone(level: Level) -> None:
+    check(everyone(CATALOG, level))
