@@ -45,8 +45,12 @@ class ArithmeticChecker(ValueChecker):
         if isinstance(days, Value) and isinstance(days.value, Decimal) and days.value != days.value.to_integral_value():
             whole = False
         if not whole:
-            raise self.stop("type-mismatch", "Only whole days can be added to a date.", node.right.span,
-                            hint="For example invoice.due_date + 30, or today - 2 weeks.")  # fmt: skip
+            raise self.stop(
+                "type-mismatch",
+                "Only whole days can be added to a date.",
+                node.right.span,
+                hint="For example invoice.due_date + 30, or today - 2 weeks.",
+            )
         return typed.ShiftedBy(self._coerce(left, DATE, node.left), days, node.operator == "-")
 
     def _product(self, node: ast.Arithmetic, left: Operand, right: Operand) -> Operand:
@@ -79,8 +83,12 @@ class ArithmeticChecker(ValueChecker):
     def _one_currency(self, operands: Sequence[Operand], span: Span) -> list[Operand]:
         named = named_currencies(operands)
         if len(named) > 1:
-            raise self.stop("two-currencies", f"One comparison names {' and '.join(named)}.", span,
-                            hint="Name one currency; everything else is converted to it.")  # fmt: skip
+            raise self.stop(
+                "two-currencies",
+                f"One comparison names {' and '.join(named)}.",
+                span,
+                hint="Name one currency; everything else is converted to it.",
+            )
         return in_one_currency(operands)
 
 

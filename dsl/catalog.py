@@ -102,7 +102,9 @@ def _days_until_due(at: Sources) -> Sql:
 def _aging(at: Sources) -> Sql:
     days = at.as_of - at.row("due_date")
     buckets = [(days >= sa.literal_column(str(first)), name) for first, name in _BUCKETS]
-    aged = sa.case(*((test, sa.literal_column(f"'{name}'")) for test, name in buckets), else_=sa.literal_column("'not_due'"))
+    aged = sa.case(
+        *((test, sa.literal_column(f"'{name}'")) for test, name in buckets), else_=sa.literal_column("'not_due'")
+    )
     return sa.case((_is_open(at), aged))
 
 

@@ -51,7 +51,6 @@ class _Scope:
     depth: int = 0
 
 
-
 @dataclass
 class _Checker(ArithmeticChecker):
     level: Level = "customer"
@@ -64,18 +63,31 @@ class _Checker(ArithmeticChecker):
 
     # ------------------------------------------------------------ reporting
 
-
     def closing_checks(self, tree: ast.Condition, condition: Predicate | None) -> None:
         for name in sorted(set(self.parameters or ()) - set(self.used)):
             if not self.problems:
-                self.report("unknown-parameter", f"The filter has no parameter ${name}.", tree.span,
-                            fixes=(), hint=suggestion(name, self.used))  # fmt: skip
+                self.report(
+                    "unknown-parameter",
+                    f"The filter has no parameter ${name}.",
+                    tree.span,
+                    fixes=(),
+                    hint=suggestion(name, self.used),
+                )
         if condition is not None:
-            scopes = sum(isinstance(node, typed.Block | typed.Aggregated | typed.FirstOf) for node in typed.nodes(condition))
-            bare = {node.row for node in typed.nodes(condition) if isinstance(node, FieldOf) and node.row.role is Role.BARE}
+            scopes = sum(
+                isinstance(node, typed.Block | typed.Aggregated | typed.FirstOf) for node in typed.nodes(condition)
+            )
+            bare = {
+                node.row for node in typed.nodes(condition) if isinstance(node, FieldOf) and node.row.role is Role.BARE
+            }
             if scopes + len(bare) > self.limits.scopes:
-                self.report("too-large", f"The filter looks at {scopes + len(bare)} kinds of rows; at most "
-                            f"{self.limits.scopes} are allowed.", tree.span, hint="Split the filter.")  # fmt: skip
+                self.report(
+                    "too-large",
+                    f"The filter looks at {scopes + len(bare)} kinds of rows; at most "
+                    f"{self.limits.scopes} are allowed.",
+                    tree.span,
+                    hint="Split the filter.",
+                )
 
     # ------------------------------------------------------------ conditions
 
@@ -121,9 +133,13 @@ class _Checker(ArithmeticChecker):
         most_specific = rows - {row.owner for row in rows}
         if len(most_specific) > 1:
             names = " and ".join(sorted(row.entity.name for row in most_specific))
-            raise self.stop("two-entities", f"One comparison cannot speak of {names} rows at once.", node.span,
-                            hint="Which row would be compared with which? Use an aggregate for one side, "
-                            "such as MAX(payment.amount).")  # fmt: skip
+            raise self.stop(
+                "two-entities",
+                f"One comparison cannot speak of {names} rows at once.",
+                node.span,
+                hint="Which row would be compared with which? Use an aggregate for one side, "
+                "such as MAX(payment.amount).",
+            )
         return test
 
     def _bare(self, operand: ast.Operand, scope: _Scope) -> Predicate:
@@ -133,9 +149,13 @@ class _Checker(ArithmeticChecker):
         if isinstance(checked, Value) and checked.type is FLAG:
             return typed.Constant(bool(checked.value))
         known = checked.type if isinstance(checked, FieldOf) else None
-        raise self.stop("not-a-condition", f"{format_operand(operand)} alone is no condition; only a flag is.",
-                        operand.span, expected=written_for(known) if known else (),
-                        hint=f"Compare it, for example {format_operand(operand)} {_example(checked)}.")  # fmt: skip
+        raise self.stop(
+            "not-a-condition",
+            f"{format_operand(operand)} alone is no condition; only a flag is.",
+            operand.span,
+            expected=written_for(known) if known else (),
+            hint=f"Compare it, for example {format_operand(operand)} {_example(checked)}.",
+        )
 
     def _block(self, node: ast.Block, scope: _Scope) -> Predicate:
         row = self._ranging(node.entity, node.entity_span, scope, node.span)
@@ -147,8 +167,12 @@ class _Checker(ArithmeticChecker):
 
     def _inside(self, row: Row, scope: _Scope, span: Span) -> _Scope:
         if scope.depth > self.limits.nesting:
-            raise self.stop("too-large", f"Blocks can be nested {self.limits.nesting} times at most.", span,
-                            hint="Put the inner question into a condition of its own.")  # fmt: skip
+            raise self.stop(
+                "too-large",
+                f"Blocks can be nested {self.limits.nesting} times at most.",
+                span,
+                hint="Put the inner question into a condition of its own.",
+            )
         customer = row if row.entity.name == "customer" else scope.customer
         return _Scope(customer, row, scope.depth + 1)
 
@@ -156,9 +180,13 @@ class _Checker(ArithmeticChecker):
         """A fresh row variable for a block or an aggregate."""
         entity = self._entity(entity_name, span)
         if entity.name in self.catalog.to_one and not (entity.name == "customer" and self.level == "group"):
-            raise self.stop("one-row", f"There is only one {entity.name} here, so nothing can be chosen or counted.", whole,
-                            hint=f"Write the condition itself: {entity.name}.…"
-                            + (" Blocks over customers belong to the level group." if entity.name == "customer" else ""))  # fmt: skip
+            raise self.stop(
+                "one-row",
+                f"There is only one {entity.name} here, so nothing can be chosen or counted.",
+                whole,
+                hint=f"Write the condition itself: {entity.name}.…"
+                + (" Blocks over customers belong to the level group." if entity.name == "customer" else ""),
+            )
         self._numbers += 1
         owner = self.root if entity.name == "customer" else scope.customer
         return Row(entity, Role.BOUND, self._numbers, owner)
@@ -175,16 +203,25 @@ class _Checker(ArithmeticChecker):
         operand, low, high = self._together(BETWEEN, node, [node.operand, node.low, node.high], scope)
         if _reversed(low, high):
             ends = f"{format_operand(node.high)} AND {format_operand(node.low)}"
-            raise self.stop("reversed-ends", "The first end is after the second, so nothing can lie between them.",
-                            node.low.span.to(node.high.span),
-                            fixes=[Fix("Swap the ends", node.low.span.to(node.high.span), ends)])  # fmt: skip
+            raise self.stop(
+                "reversed-ends",
+                "The first end is after the second, so nothing can lie between them.",
+                node.low.span.to(node.high.span),
+                fixes=[Fix("Swap the ends", node.low.span.to(node.high.span), ends)],
+            )
         return typed.Range(BETWEEN, operand, low, high, negated=node.negated, span=node.span)
 
     def _in(self, node: ast.In, scope: _Scope) -> Predicate:
         for value in node.values:
-            if not isinstance(value, ast.Parameter | ast.Number | ast.Percent | ast.Money | ast.Text | ast.Day | ast.Flag | ast.Today):
-                self.report("not-a-value", "A list holds values only.", value.span,
-                            hint="Compare with = and OR where something is to be calculated.")  # fmt: skip
+            if not isinstance(
+                value, ast.Parameter | ast.Number | ast.Percent | ast.Money | ast.Text | ast.Day | ast.Flag | ast.Today
+            ):
+                self.report(
+                    "not-a-value",
+                    "A list holds values only.",
+                    value.span,
+                    hint="Compare with = and OR where something is to be calculated.",
+                )
                 raise Stop
         operand, *values = self._together(IN, node, [node.operand, *self._spread(node.values)], scope)
         return typed.OneOf(IN, operand, tuple(values), node.negated, node.span)
@@ -220,14 +257,21 @@ class _Checker(ArithmeticChecker):
         if operator.fits(kind):
             return
         usable = written_for(kind)
-        raise self.stop("wrong-operator", f"{_symbol(operator, node)} does not fit a {kind} field.", node.span,
-                        expected=usable, hint=f"A {kind} field takes {', '.join(usable)}.")  # fmt: skip
+        raise self.stop(
+            "wrong-operator",
+            f"{_symbol(operator, node)} does not fit a {kind} field.",
+            node.span,
+            expected=usable,
+            hint=f"A {kind} field takes {', '.join(usable)}.",
+        )
 
     # ------------------------------------------------------------ NOT beside a positive condition (rule 4)
 
     def _ambiguous_not(self, parts: Sequence[tuple[ast.Condition, Predicate]]) -> None:
         for place, (node, item) in enumerate(parts):
-            others = frozenset[Row]().union(*(positive_rows(other) for _, other in (*parts[:place], *parts[place + 1 :])))
+            others = frozenset[Row]().union(
+                *(positive_rows(other) for _, other in (*parts[:place], *parts[place + 1 :]))
+            )
             for negation, rows in negations(node, item):
                 if clash := rows & others:
                     self._report_ambiguous(negation, min(clash, key=lambda row: row.entity.name).entity)
@@ -235,12 +279,19 @@ class _Checker(ArithmeticChecker):
     def _report_ambiguous(self, negation: ast.Not, entity: Entity) -> None:
         if any(problem.span == negation.span for problem in self.problems):
             return
-        same, none = opposite(negation.condition, entity, self.catalog), inside_block(negation.condition, entity, self.catalog)
+        same, none = (
+            opposite(negation.condition, entity, self.catalog),
+            inside_block(negation.condition, entity, self.catalog),
+        )
         fixes = [Fix(f"The same {entity.english}", negation.span, _embedded(same))] if same else []
         fixes += [Fix(f"No {entity.english} at all", negation.span, format_filter(none))] if none else []
-        self.report("ambiguous-not", f"Is it the same {entity.english} that must not be so, or may none be so?",
-                    negation.span, fixes=fixes,
-                    hint=f"NOT beside another condition on {entity.name} can be read in two ways.")  # fmt: skip
+        self.report(
+            "ambiguous-not",
+            f"Is it the same {entity.english} that must not be so, or may none be so?",
+            negation.span,
+            fixes=fixes,
+            hint=f"NOT beside another condition on {entity.name} can be read in two ways.",
+        )
 
     # ------------------------------------------------------------ names
 
@@ -251,9 +302,14 @@ class _Checker(ArithmeticChecker):
             return known[name]
         by_plural = {entity.plural: entity.name for entity in known.values()}
         guesses = [by_plural[name]] if name in by_plural else did_you_mean(name, known)
-        raise self.stop("unknown-entity", f"There is no {name}.", span, expected=sorted(known),
-                        hint=f"There are {', '.join(known)}.",
-                        fixes=[Fix(f"Did you mean {guess}?", span, guess + rest) for guess in guesses])  # fmt: skip
+        raise self.stop(
+            "unknown-entity",
+            f"There is no {name}.",
+            span,
+            expected=sorted(known),
+            hint=f"There are {', '.join(known)}.",
+            fixes=[Fix(f"Did you mean {guess}?", span, guess + rest) for guess in guesses],
+        )
 
     def _field(self, entity: Entity, name: str, node: ast.Name) -> Field:
         if name in entity.fields:
@@ -266,8 +322,13 @@ class _Checker(ArithmeticChecker):
         elsewhere = [f"{other.name}.{name}" for other in self.catalog.entities.values() if name in other.fields]
         guesses = [Fix(f"Did you mean {guess}?", span, path + guess) for guess in did_you_mean(name, entity.fields)]
         guesses += [Fix(f"Did you mean {path}?", node.span, path) for path in elsewhere[:3]]
-        raise self.stop("unknown-field", f"There is no field {name} of {entity.name}.", node.span,
-                        expected=sorted(entity.fields), fixes=guesses)  # fmt: skip
+        raise self.stop(
+            "unknown-field",
+            f"There is no field {name} of {entity.name}.",
+            node.span,
+            expected=sorted(entity.fields),
+            fixes=guesses,
+        )
 
     def _name(self, node: ast.Name, scope: _Scope) -> FieldOf:
         if node.entity is None:
@@ -292,25 +353,38 @@ class _Checker(ArithmeticChecker):
             return Row(entity, Role.AT_HAND, owner=self.root)
         if scope.block and scope.block.entity.name != "customer":
             inner = ast.Block("ANY", entity.name, ast.Bare(ast.Name(None, node.field)))
-            raise self.stop("outside-block", f"Inside a block about {scope.block.entity.english} rows, {entity.name} "
-                            "needs a block of its own.", node.span,
-                            hint=f"Write {format_filter(inner)[:-1]} …), or use an aggregate.")  # fmt: skip
+            raise self.stop(
+                "outside-block",
+                f"Inside a block about {scope.block.entity.english} rows, {entity.name} needs a block of its own.",
+                node.span,
+                hint=f"Write {format_filter(inner)[:-1]} …), or use an aggregate.",
+            )
         return Row(entity, Role.BARE, owner=scope.customer)
 
     def _unqualified(self, node: ast.Name) -> Stop:
         name = node.field
         paths = [f"{entity.name}.{name}" for entity in self.catalog.entities.values() if name in entity.fields]
         if not paths:
-            every = {f"{entity.name}.{known}": known for entity in self.catalog.entities.values() for known in entity.fields}
+            every = {
+                f"{entity.name}.{known}": known for entity in self.catalog.entities.values() for known in entity.fields
+            }
             close = did_you_mean(name, set(every.values()))
             paths = [path for guess in close for path, known in every.items() if known == guess][:3]
         if name in self.catalog.entities:
-            return self.stop("not-a-field", f"{name} is no field but a kind of row.", node.span,
-                             hint=f"Name a field, such as {name}.{next(iter(self.catalog.entities[name].fields))}, "
-                             f"or ask whether there is one: ANY {name}.")  # fmt: skip
-        return self.stop("unknown-field", f"{name} does not say what it belongs to.", node.span,
-                         hint="Outside a block a field is written entity.field, and text in quotes.",
-                         fixes=[Fix(f"Did you mean {path}?", node.span, path) for path in paths])  # fmt: skip
+            return self.stop(
+                "not-a-field",
+                f"{name} is no field but a kind of row.",
+                node.span,
+                hint=f"Name a field, such as {name}.{next(iter(self.catalog.entities[name].fields))}, "
+                f"or ask whether there is one: ANY {name}.",
+            )
+        return self.stop(
+            "unknown-field",
+            f"{name} does not say what it belongs to.",
+            node.span,
+            hint="Outside a block a field is written entity.field, and text in quotes.",
+            fixes=[Fix(f"Did you mean {path}?", node.span, path) for path in paths],
+        )
 
     # ------------------------------------------------------------ operands
 
@@ -348,8 +422,12 @@ class _Checker(ArithmeticChecker):
                     raise self.stop("type-mismatch", f"{with_article(inner.type)} cannot have a minus.", node.span)
                 return typed.Arithmetic(inner.type, "-", Value(inner.type, Decimal(0)), inner)
             case ast.Duration(count, unit):
-                raise self.stop("lone-duration", "A span of time is only added to a date or taken from one.", node.span,
-                                hint=f"For example today - {count} {unit.lower()}.")  # fmt: skip
+                raise self.stop(
+                    "lone-duration",
+                    "A span of time is only added to a date or taken from one.",
+                    node.span,
+                    hint=f"For example today - {count} {unit.lower()}.",
+                )
             case _:
                 assert_never(node)
 
@@ -357,8 +435,12 @@ class _Checker(ArithmeticChecker):
         """An operand whose type nothing around it can tell."""
         operand = self.operand(node, scope)
         if isinstance(operand, Given | Untyped):
-            raise self.stop("untyped-parameter", "Nothing here says what type this parameter has.", node.span,
-                            hint="Compare it with a field.")  # fmt: skip
+            raise self.stop(
+                "untyped-parameter",
+                "Nothing here says what type this parameter has.",
+                node.span,
+                hint="Compare it with a field.",
+            )
         return operand
 
     def _parameter(self, name: str, span: Span) -> Found:
@@ -366,8 +448,12 @@ class _Checker(ArithmeticChecker):
             return Untyped(name)
         if name not in self.parameters:
             self.used.setdefault(name, TEXT)
-            raise self.stop("missing-parameter", f"The parameter ${name} has no value.", span,
-                            hint=suggestion(name, self.parameters))  # fmt: skip
+            raise self.stop(
+                "missing-parameter",
+                f"The parameter ${name} has no value.",
+                span,
+                hint=suggestion(name, self.parameters),
+            )
         self.used.setdefault(name, TEXT)
         return Given(self.parameters[name])
 
@@ -410,8 +496,6 @@ class _Checker(ArithmeticChecker):
             if value := named.get(problem.span):
                 self.problems[place] = replace(problem, fixes=(Fix("Put it in quotes", problem.span, quoted(value)),))
 
-
-
     # ------------------------------------------------------------ arithmetic
 
     def _arithmetic(self, node: ast.Arithmetic, scope: _Scope) -> Operand:
@@ -427,7 +511,6 @@ class _Checker(ArithmeticChecker):
         start = self._coerce(self.operand(node.left, scope), DATE, node.left)
         return typed.Shifted(start, by.count if node.operator == "+" else -by.count, by.unit)
 
-
     # ------------------------------------------------------------ aggregates
 
     def _aggregate(self, node: ast.Aggregate, scope: _Scope) -> Operand:
@@ -440,8 +523,12 @@ class _Checker(ArithmeticChecker):
         operand = FieldOf(row, self._field(row.entity, node.field, name))
         allowed = QUANTITIES | ({Kind.DATE} if node.function in ("MIN", "MAX") else set())
         if operand.type.kind not in allowed:
-            raise self.stop("wrong-aggregate", f"{node.function} does not work on {with_article(operand.type).lower()}.", node.span,
-                            hint=f"It takes {', '.join(sorted(allowed))}.")  # fmt: skip
+            raise self.stop(
+                "wrong-aggregate",
+                f"{node.function} does not work on {with_article(operand.type).lower()}.",
+                node.span,
+                hint=f"It takes {', '.join(sorted(allowed))}.",
+            )
         kind = typed.natural_type(node.function, operand.type)
         return typed.Aggregated(kind, node.function, row, in_shared_currency(operand), where)
 
@@ -457,7 +544,9 @@ class _Checker(ArithmeticChecker):
     def _sort_key(self, node: ast.Name, row: Row, scope: _Scope) -> Operand:
         operand = self._name(node, scope)
         if operand.row is not row:
-            raise self.stop("outside-block", f"Rows of {row.entity.name} are put in order by their own fields.", node.span)
+            raise self.stop(
+                "outside-block", f"Rows of {row.entity.name} are put in order by their own fields.", node.span
+            )
         if operand.type.kind is Kind.SET:
             raise self.stop("wrong-aggregate", "A set has no order.", node.span)
         return in_shared_currency(operand)
@@ -470,18 +559,6 @@ def _complete(checked: Sequence[Predicate | None]) -> tuple[Predicate, ...]:
     if None in checked:
         raise Stop
     return tuple(item for item in checked if item is not None)
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 def _reversed(low: Operand, high: Operand) -> bool:
@@ -506,8 +583,6 @@ def _period(period: ast.Rolling | ast.Calendar) -> tuple[Operand, Operand]:
 # ---------------------------------------------------------------- words
 
 
-
-
 def _symbol(operator: Operator, node: ast.Condition) -> str:
     """The operator as it is written in the condition."""
     match node:
@@ -523,18 +598,6 @@ def _symbol(operator: Operator, node: ast.Condition) -> str:
 
 def _entity_span(node: ast.Aggregate | ast.First) -> Span:
     return Span(node.name_span.start, node.name_span.start + len(node.entity))
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 def _embedded(condition: ast.Condition) -> str:

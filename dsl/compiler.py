@@ -155,9 +155,7 @@ class _Compiler:
             case typed.Compare(operator, left, right):
                 return self.compare(operator, left, right)
             case typed.Range(_, operand, low, high):
-                return sa.and_(
-                    self.compare(MORE_OR_EQUAL, operand, low), self.compare(LESS_OR_EQUAL, operand, high)
-                )
+                return sa.and_(self.compare(MORE_OR_EQUAL, operand, low), self.compare(LESS_OR_EQUAL, operand, high))
             case typed.OneOf(operator, operand, values):
                 return self.one_of(operator, operand, values)
             case typed.Absent(_, operand):

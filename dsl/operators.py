@@ -69,8 +69,13 @@ CONTAINS = Operator("CONTAINS", _TEXT, "contains {}", "does not contain {}",
                     lambda a, b: sa.func.strpos(_folded(a), _folded(b)) > 0)  # fmt: skip
 STARTS_WITH = Operator("STARTS WITH", _TEXT, "starts with {}", "does not start with {}",
                        lambda a, b: sa.func.starts_with(_folded(a), _folded(b)))  # fmt: skip
-ENDS_WITH = Operator("ENDS WITH", _TEXT, "ends with {}", "does not end with {}",
-                     lambda a, b: sa.func.starts_with(sa.func.reverse(_folded(a)), sa.func.reverse(_folded(b))))  # fmt: skip
+ENDS_WITH = Operator(
+    "ENDS WITH",
+    _TEXT,
+    "ends with {}",
+    "does not end with {}",
+    lambda a, b: sa.func.starts_with(sa.func.reverse(_folded(a)), sa.func.reverse(_folded(b))),
+)
 
 IN = Operator("IN", _EQUALS - {Kind.DATE, Kind.FLAG}, "is one of {}", "is none of {}",
               lambda a, values: a == sa.any_(values), single=("is {}", "is not {}"))  # fmt: skip

@@ -165,20 +165,42 @@ def _words(children: Sequence[object]) -> set[str]:
 
 def _condition(node: Tree) -> ast.Condition:
     if isinstance(node, _MissingWord):
-        return _wrong(Diagnostic("unexpected-value", "MISSING is no condition of its own.", node.span,
-                                 hint="Write the field first: customer.credit_limit IS MISSING."))  # fmt: skip
+        return _wrong(
+            Diagnostic(
+                "unexpected-value",
+                "MISSING is no condition of its own.",
+                node.span,
+                hint="Write the field first: customer.credit_limit IS MISSING.",
+            )
+        )
     return ast.Bare(node, span=node.span) if isinstance(node, _OPERANDS) else cast(ast.Condition, node)
 
 
 def _operand(node: Tree) -> ast.Operand:
     if isinstance(node, _CONDITIONS):
-        return cast(ast.Operand, _wrong(Diagnostic(
-            "condition-as-value", "A condition stands where a value is expected.", node.span,
-            hint="A condition is true or false already; it cannot be compared or calculated with.")))  # fmt: skip
+        return cast(
+            ast.Operand,
+            _wrong(
+                Diagnostic(
+                    "condition-as-value",
+                    "A condition stands where a value is expected.",
+                    node.span,
+                    hint="A condition is true or false already; it cannot be compared or calculated with.",
+                )
+            ),
+        )
     if isinstance(node, _MissingWord):
-        return cast(ast.Operand, _wrong(Diagnostic(
-            "null-comparison", "Nothing can be compared with MISSING.", node.span,
-            hint="Ask with IS MISSING or IS NOT MISSING.")))  # fmt: skip
+        return cast(
+            ast.Operand,
+            _wrong(
+                Diagnostic(
+                    "null-comparison",
+                    "Nothing can be compared with MISSING.",
+                    node.span,
+                    hint="Ask with IS MISSING or IS NOT MISSING.",
+                )
+            ),
+        )
     return cast(ast.Operand, node)
 
 
@@ -234,8 +256,14 @@ class _Builder(Transformer[Token, Tree]):
         if isinstance(right, _MissingWord) and operator in ("=", "!="):
             asked = "IS MISSING" if operator == "=" else "IS NOT MISSING"
             place = Span(_start(children[1]), right.span.end)
-            return _wrong(Diagnostic("null-comparison", f"Nothing can be compared with MISSING; ask with {asked}.",
-                                     place, fixes=(Fix(f"Write {asked}", place, asked),)))  # fmt: skip
+            return _wrong(
+                Diagnostic(
+                    "null-comparison",
+                    f"Nothing can be compared with MISSING; ask with {asked}.",
+                    place,
+                    fixes=(Fix(f"Write {asked}", place, asked),),
+                )
+            )
         return ast.Comparison(operator, _operand(left), _operand(right), span=_span(children))
 
     def text_comparison(self, children: list[object]) -> ast.Condition:
@@ -298,8 +326,16 @@ class _Builder(Transformer[Token, Tree]):
         direction, count, unit = (cast(Token, child) for child in children)
         value = _decimal(count)
         if value != value.to_integral_value() or not 1 <= value <= 100_000:
-            return cast(Tree, _wrong(Diagnostic("bad-period", f"A period has a whole number of {unit.lower()}, "
-                                                "from 1 to 100,000.", _span([count]))))  # fmt: skip
+            return cast(
+                Tree,
+                _wrong(
+                    Diagnostic(
+                        "bad-period",
+                        f"A period has a whole number of {unit.lower()}, from 1 to 100,000.",
+                        _span([count]),
+                    )
+                ),
+            )
         return cast(
             Tree,
             ast.Rolling(
@@ -314,9 +350,17 @@ class _Builder(Transformer[Token, Tree]):
         which, unit = (cast(Token, child) for child in children)
         name = _unit(unit)
         if name == "DAY":
-            return cast(Tree, _wrong(Diagnostic(
-                "bad-period", "For one day, compare with today, yesterday or tomorrow.", _span(children),
-                hint="For example payment.date = yesterday, or payment.date IN LAST 1 DAYS.")))  # fmt: skip
+            return cast(
+                Tree,
+                _wrong(
+                    Diagnostic(
+                        "bad-period",
+                        "For one day, compare with today, yesterday or tomorrow.",
+                        _span(children),
+                        hint="For example payment.date = yesterday, or payment.date IN LAST 1 DAYS.",
+                    )
+                ),
+            )
         return cast(Tree, ast.Calendar(which.upper(), name, span=_span(children)))  # type: ignore[arg-type]
 
     def arithmetic(self, children: "Sequence[object]") -> Tree:
@@ -352,8 +396,16 @@ class _Builder(Transformer[Token, Tree]):
         value = _decimal(count)
         most = LONGEST_SPAN[_unit(unit)]
         if value != value.to_integral_value() or value > most:
-            return cast(Tree, _wrong(Diagnostic("bad-period", f"A span of time has a whole number of {unit.lower()}, "
-                                                f"up to {most:,}.", _span([count]))))  # fmt: skip
+            return cast(
+                Tree,
+                _wrong(
+                    Diagnostic(
+                        "bad-period",
+                        f"A span of time has a whole number of {unit.lower()}, up to {most:,}.",
+                        _span([count]),
+                    )
+                ),
+            )
         return ast.Duration(int(value), cast(ast.Unit, _unit(unit) + "S"), span=_span(children))
 
     def day(self, children: "Sequence[object]") -> Tree:
@@ -361,8 +413,17 @@ class _Builder(Transformer[Token, Tree]):
         try:
             return ast.Day(date.fromisoformat(str(children[0])), span=span)
         except ValueError:
-            return cast(Tree, _wrong(Diagnostic("bad-date", f"There is no day {children[0]}.", span,
-                                                hint="Dates are written year-month-day: 2026-01-31.")))  # fmt: skip
+            return cast(
+                Tree,
+                _wrong(
+                    Diagnostic(
+                        "bad-date",
+                        f"There is no day {children[0]}.",
+                        span,
+                        hint="Dates are written year-month-day: 2026-01-31.",
+                    )
+                ),
+            )
 
     def text(self, children: "Sequence[object]") -> Tree:
         token = str(children[0])
@@ -392,8 +453,17 @@ class _Builder(Transformer[Token, Tree]):
             place = words.index("custom")
             words[place:] = [".".join(words[place:])]
         if len(words) > 2:
-            return cast(Tree, _wrong(Diagnostic("bad-name", "A field is written entity.field, such as invoice.balance.",
-                                                span, hint=f"Is {'.'.join(words[-2:])} meant?")))  # fmt: skip
+            return cast(
+                Tree,
+                _wrong(
+                    Diagnostic(
+                        "bad-name",
+                        "A field is written entity.field, such as invoice.balance.",
+                        span,
+                        hint=f"Is {'.'.join(words[-2:])} meant?",
+                    )
+                ),
+            )
         return ast.Name(words[0] if len(words) == 2 else None, words[-1], span=span)
 
     def count(self, children: "Sequence[object]") -> Tree:
@@ -437,9 +507,17 @@ class _Builder(Transformer[Token, Tree]):
 
 
 def _bare_aggregate(function: str, name: ast.Name) -> Tree:
-    return cast(Tree, _wrong(Diagnostic(
-        "aggregate-field", f"{function} needs a field of an entity, such as {function}(invoice.balance).", name.span,
-        hint="To count rows write COUNT(invoice).")))  # fmt: skip
+    return cast(
+        Tree,
+        _wrong(
+            Diagnostic(
+                "aggregate-field",
+                f"{function} needs a field of an entity, such as {function}(invoice.balance).",
+                name.span,
+                hint="To count rows write COUNT(invoice).",
+            )
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -502,8 +580,12 @@ _LEAF_CONDITIONS = (ast.Comparison, ast.Between, ast.In, ast.InPeriod, ast.Has, 
 
 
 def _limit(what: str, most: str, span: Span) -> Diagnostic:
-    return Diagnostic("too-large", f"{what}; at most {most} are allowed.", span,
-                      hint="Split the filter, or raise the limit in the settings.")  # fmt: skip
+    return Diagnostic(
+        "too-large",
+        f"{what}; at most {most} are allowed.",
+        span,
+        hint="Split the filter, or raise the limit in the settings.",
+    )
 
 
 # ---------------------------------------------------------------- syntax errors in the analyst's words
@@ -546,8 +628,12 @@ def _syntax_error(text: str, error: UnexpectedInput) -> Diagnostic:
         return _ended_early(text)
     found = _WORD.match(text, place)
     if text[place] in "'\"" and found and len(found.group()) == 1:
-        return Diagnostic("open-text", "This text has no closing quote.", Span(place, len(text)),
-                          fixes=(Fix("Close the quote", Span(len(text), len(text)), text[place]),))  # fmt: skip
+        return Diagnostic(
+            "open-text",
+            "This text has no closing quote.",
+            Span(place, len(text)),
+            fixes=(Fix("Close the quote", Span(len(text), len(text)), text[place]),),
+        )
     if place and text[place - 1 : place + 1] in ("==", "<>", "=<", "=>"):
         place -= 1
         found = _WORD.match(text, place)
@@ -570,8 +656,14 @@ def _ended_early(text: str) -> Diagnostic:
     unquoted = _QUOTED.sub("", text)
     missing = ")" * (unquoted.count("(") - unquoted.count(")"))
     fixes = (Fix("Close the bracket", Span(end, end), missing),) if ")" in expected else ()
-    return Diagnostic("incomplete", "The filter ends too early.", Span(max(end - 1, 0), end),
-                      hint=f"Expected {_listed(expected)}.", expected=expected, fixes=fixes)  # fmt: skip
+    return Diagnostic(
+        "incomplete",
+        "The filter ends too early.",
+        Span(max(end - 1, 0), end),
+        hint=f"Expected {_listed(expected)}.",
+        expected=expected,
+        fixes=fixes,
+    )
 
 
 def _rewrites(text: str, place: int) -> tuple[Fix, ...]:

@@ -289,7 +289,6 @@ Test = Compare | Range | OneOf | Absent | Holds
 Predicate = Constant | Test | Block | Exists | Not | And | Or
 
 
-
 @dataclass(frozen=True, slots=True)
 class Filter:
     """A checked (and, after lowering, explicit) filter about `root`: the customer or the group."""
@@ -349,9 +348,7 @@ def nodes(node: Node) -> Iterator[Node]:
 
 def rebuilt(node: Node, change: Callable[[Node], Node]) -> Node:
     """The tree with `change` applied to every node, children first."""
-    fresh = {
-        name: _rebuilt_part(getattr(node, name), change) for name in _child_fields(cast(Hashable, type(node)))
-    }
+    fresh = {name: _rebuilt_part(getattr(node, name), change) for name in _child_fields(cast(Hashable, type(node)))}
     return change(replace(cast(And, node), **fresh) if fresh else node)
 
 

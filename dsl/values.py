@@ -18,6 +18,7 @@ Parameters = Mapping[str, object]
 
 CENTURIES = (date(1900, 1, 1), date(2200, 12, 31))
 
+
 @dataclass(frozen=True, slots=True)
 class Brought:
     """One value of a list that a parameter brought."""
@@ -59,12 +60,28 @@ class ValueChecker:
     problems: list[Diagnostic] = field(default_factory=list)
     used: dict[str, Type] = field(default_factory=dict)
 
-    def report(self, code: str, message: str, span: Span, *, hint: str | None = None, expected: Sequence[str] = (),
-               fixes: Sequence[Fix] = ()) -> None:  # fmt: skip
+    def report(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        *,
+        hint: str | None = None,
+        expected: Sequence[str] = (),
+        fixes: Sequence[Fix] = (),
+    ) -> None:
         self.problems.append(Diagnostic(code, message, span, hint, tuple(expected), tuple(fixes)))
 
-    def stop(self, code: str, message: str, span: Span, *, hint: str | None = None, expected: Sequence[str] = (),
-             fixes: Sequence[Fix] = ()) -> Stop:  # fmt: skip
+    def stop(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        *,
+        hint: str | None = None,
+        expected: Sequence[str] = (),
+        fixes: Sequence[Fix] = (),
+    ) -> Stop:
         self.report(code, message, span, hint=hint, expected=expected, fixes=fixes)
         return Stop()
 
@@ -74,8 +91,12 @@ class ValueChecker:
         if not decided:
             decided = [operand for operand in operands if not isinstance(operand, Untyped | Given)]
             if not decided:
-                raise self.stop("untyped-parameter", "Nothing here says what type this parameter has.",
-                                nodes[0].span.to(nodes[-1].span), hint="Compare it with a field.")  # fmt: skip
+                raise self.stop(
+                    "untyped-parameter",
+                    "Nothing here says what type this parameter has.",
+                    nodes[0].span.to(nodes[-1].span),
+                    hint="Compare it with a field.",
+                )
             decided.sort(key=lambda operand: operand.type.kind in (Kind.NUMBER, Kind.TEXT))
         kinds = [operand.type for operand in decided]
         return next((kind for kind in kinds if kind.kind is Kind.MONEY), kinds[0])
@@ -100,7 +121,11 @@ class ValueChecker:
                 return Value(PERCENT, self._percent(value, node))
             case Value(Type(kind=Kind.NUMBER), value) if target.kind in QUANTITIES:
                 return Value(target, value)
-            case _ if target.kind in (Kind.MONEY, Kind.PERCENT) and operand.type.kind is Kind.NUMBER and typed.is_constant(operand):
+            case _ if (
+                target.kind in (Kind.MONEY, Kind.PERCENT)
+                and operand.type.kind is Kind.NUMBER
+                and typed.is_constant(operand)
+            ):
                 return replace(operand, type=target)  # type: ignore[arg-type]
             case _ if _comparable(operand.type, target):
                 return operand
@@ -109,9 +134,13 @@ class ValueChecker:
     def _mismatch(self, operand: Found, target: Type, node: Source) -> Stop:
         hint, fixes = None, list[Fix]()
         match operand:
-            case Value(Type(kind=Kind.TEXT), str() as text) if target.kind in QUANTITIES and exact_number(text) is not None:
+            case Value(Type(kind=Kind.TEXT), str() as text) if (
+                target.kind in QUANTITIES and exact_number(text) is not None
+            ):
                 fixes = [Fix("Leave the quotes out", node.span, text)]
-            case Value(Type(kind=Kind.NUMBER | Kind.DATE)) if target.kind is Kind.TEXT and isinstance(node, ast.Number | ast.Day):
+            case Value(Type(kind=Kind.NUMBER | Kind.DATE)) if target.kind is Kind.TEXT and isinstance(
+                node, ast.Number | ast.Day
+            ):
                 fixes = [Fix("Put it in quotes", node.span, quoted(format_operand(node)))]
             case Value(Type(kind=Kind.FLAG)):
                 hint = "true and false go with flags only."
@@ -119,8 +148,13 @@ class ValueChecker:
                 hint = "A date is written 2026-01-31, or today - 2 weeks."
             case _ if target.choices:
                 hint = f"Values are {some(target.choices)}."
-        return self.stop("type-mismatch", f"{with_article(operand.type)} cannot be compared with {with_article(target).lower()}.", node.span,
-                         hint=hint, fixes=fixes)  # fmt: skip
+        return self.stop(
+            "type-mismatch",
+            f"{with_article(operand.type)} cannot be compared with {with_article(target).lower()}.",
+            node.span,
+            hint=hint,
+            fixes=fixes,
+        )
 
     def _storable(self, text: str, node: ast.Text) -> str:
         if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
@@ -138,41 +172,70 @@ class ValueChecker:
         except ValueError:
             day = None
         if day is None:
-            raise self.stop("bad-date", f"{shortened(text)} is not a date.", node.span,
-                            hint="Dates are written year-month-day: 2026-01-31.")  # fmt: skip
+            raise self.stop(
+                "bad-date",
+                f"{shortened(text)} is not a date.",
+                node.span,
+                hint="Dates are written year-month-day: 2026-01-31.",
+            )
         return self._in_range(day, node.span)
 
     def _chosen(self, text: str, target: Type, node: Source) -> str:
         by_folded = {known.casefold(): known for known in target.choices}
         if (found := by_folded.get(text.casefold())) is not None:
             return found
-        raise self.stop("unknown-value", f"{shortened(text)} is not a known {target}.", node.span,
-                        expected=target.choices if len(target.choices) < 20 else (),
-                        hint=f"Values are {some(target.choices)}.",
-                        fixes=[Fix(f"Did you mean {guess}?", node.span, quoted(guess))
-                               for guess in did_you_mean(text, target.choices)])  # fmt: skip
+        raise self.stop(
+            "unknown-value",
+            f"{shortened(text)} is not a known {target}.",
+            node.span,
+            expected=target.choices if len(target.choices) < 20 else (),
+            hint=f"Values are {some(target.choices)}.",
+            fixes=[
+                Fix(f"Did you mean {guess}?", node.span, quoted(guess)) for guess in did_you_mean(text, target.choices)
+            ],
+        )
 
     def _currency(self, code: str, node: ast.Money) -> str:
         known = self.catalog.entities["customer"].fields["currency"].type.choices
         if code in known:
             return code
-        raise self.stop("unknown-currency", f"{code} is not a currency.", node.span, hint="For example EUR, GBP or USD.",
-                        fixes=[Fix(f"Did you mean {guess}?", node.span, f"{plain(node.amount)} {guess}")
-                               for guess in did_you_mean(code, known)])  # fmt: skip
+        raise self.stop(
+            "unknown-currency",
+            f"{code} is not a currency.",
+            node.span,
+            hint="For example EUR, GBP or USD.",
+            fixes=[
+                Fix(f"Did you mean {guess}?", node.span, f"{plain(node.amount)} {guess}")
+                for guess in did_you_mean(code, known)
+            ],
+        )
 
     def _percent(self, value: Decimal, node: Source) -> Decimal:
         if not 0 < value <= 1:
             return value
         small, large = f"{plain(value)}%", f"{plain(value * 100)}%"
-        fixes = [Fix(f"Write {text}", node.span, text) for text in (large, small)] if not isinstance(node, Brought | ast.Parameter) else []
-        raise self.stop("ambiguous-percent", f"Does {plain(value)} mean {large} or {small}?", node.span, fixes=fixes,
-                        hint="Percentages are written in percent points.")  # fmt: skip
+        fixes = (
+            [Fix(f"Write {text}", node.span, text) for text in (large, small)]
+            if not isinstance(node, Brought | ast.Parameter)
+            else []
+        )
+        raise self.stop(
+            "ambiguous-percent",
+            f"Does {plain(value)} mean {large} or {small}?",
+            node.span,
+            fixes=fixes,
+            hint="Percentages are written in percent points.",
+        )
 
     def _remember(self, name: str, kind: Type, span: Span) -> None:
         known = self.used.get(name)
         if self.parameters is None and known is not None and known.kind is not kind.kind:
-            raise self.stop("type-mismatch", f"${name} is used as {with_article(known).lower()} and as {with_article(kind).lower()}.", span,
-                            hint="Use two parameters.")  # fmt: skip
+            raise self.stop(
+                "type-mismatch",
+                f"${name} is used as {with_article(known).lower()} and as {with_article(kind).lower()}.",
+                span,
+                hint="Use two parameters.",
+            )
         self.used[name] = kind
 
     def _given(self, value: object, target: Type, node: Source) -> Operand:

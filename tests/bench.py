@@ -1,7 +1,7 @@
 """Ratios measured side by side in one run: `python3 dev.py bench`.
 
 Text to SQL string and parameters, of the same three conditions: ours seen for the first time in a warm process
-and seen before, and odata-query with its SQLAlchemy models, the nearest equivalent (`any` over two related collections).
+and seen before, and odata-query with its SQLAlchemy models, the nearest equivalent (`any` over two collections).
 """
 
 import statistics
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import date
 from itertools import count
 
-from odata_query.sqlalchemy import apply_odata_query
+from odata_query.sqlalchemy.shorthand import apply_odata_query
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import ForeignKey, select
@@ -66,7 +66,7 @@ def ours() -> object:
     return count_statement(analyze(text, CATALOG).lowered, QUESTION)
 
 
-_DIALECT = postgresql.dialect()
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def odata() -> object:

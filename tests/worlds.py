@@ -56,7 +56,8 @@ def load(database: Database, seed: int) -> Loaded:
     case = replace(made, company=company)
     with database.owner() as connection:
         row = connection.execute(
-            "INSERT INTO company (name, country, base_currency, time_zone) VALUES (%s, %s, %s, %s) RETURNING company_id",
+            "INSERT INTO company (name, country, base_currency, time_zone)"
+            " VALUES (%s, %s, %s, %s) RETURNING company_id",
             [company.name, company.country, company.base_currency, company.time_zone],
         ).fetchone()
     assert row is not None
