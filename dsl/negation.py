@@ -35,7 +35,7 @@ def negations(node: ast.Condition, condition: Predicate) -> Iterator[tuple[ast.N
 def opposite(condition: ast.Condition, entity: Entity, catalog: Catalog) -> ast.Condition | None:
     """The exact complement about the same row, written in the operators; None where there is no such writing."""
     if entity.name == "customer" and (other := _only_entity(condition)) not in (None, "customer"):
-        return _block("NO", str(other), _stripped(condition, str(other)))
+        return _block("NO", str(other), stripped(condition, str(other)))
     return _opposite(condition, catalog)
 
 
@@ -43,9 +43,9 @@ def inside_block(condition: ast.Condition, entity: Entity, catalog: Catalog) -> 
     """NO entity (condition), or None if the condition speaks of other kinds of rows too."""
     only = _only_entity(condition)
     if only == entity.name:
-        return _block("NO", only, _stripped(condition, only))
+        return _block("NO", only, stripped(condition, only))
     if entity.name == "customer" and only in catalog.entities:
-        return _block("NO", "customer", _block("ANY", str(only), _stripped(condition, str(only))))
+        return _block("NO", "customer", _block("ANY", str(only), stripped(condition, str(only))))
     return None
 
 
@@ -71,7 +71,7 @@ def _names(node: object) -> Iterator[ast.Name]:
             yield from _names(item)
 
 
-def _stripped(condition: ast.Condition, entity: str) -> ast.Condition:
+def stripped(condition: ast.Condition, entity: str) -> ast.Condition:
     """The condition as it is written inside a block about the entity."""
     return cast(ast.Condition, _without_prefix(condition, entity))
 
@@ -123,5 +123,6 @@ def _all_opposite(
 
 
 def _may_be_missing(operand: ast.Operand, catalog: Catalog) -> bool:
-    fields = [catalog.field(name.entity, name.field) for name in _names(operand)]
-    return not all(field and field.required for field in fields)
+    """A customer may have no group, whose fields are all missing then."""
+    fields = [(name.entity, catalog.field(name.entity, name.field)) for name in _names(operand)]
+    return not all(field and field.required and entity != "group" for entity, field in fields)

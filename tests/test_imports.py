@@ -483,6 +483,28 @@ def test_the_same_files_again_write_nothing(company: Company) -> None:
     assert row_versions(company) == before
 
 
+def test_a_large_import_after_a_small_one_looks_each_row_up_once(company: Company) -> None:
+    """The plans of the small one would go through all customers for each invoice."""
+    many = range(2_000)
+    large = {
+        "customers": "source_id,group\n" + "".join(f"L{number},G1\n" for number in many),
+        "invoices": "source_id,customer_id,issue_date,amount\n"
+        + "".join(f"L{number},L{number},2026-01-01,1\n" for number in many),
+    }
+    with (
+        folder(GOOD) as small,
+        folder(large) as path,
+        company.database.transaction(company.company_id, write=True) as connection,
+    ):
+        import_ledger(connection, company, [small])
+        report = import_ledger(connection, company, [path])
+        looked_up = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'customer'"
+        [(rows,)] = connection.execute(looked_up)
+    assert report.files["invoices"].inserted == len(many)
+    assert isinstance(rows, int)
+    assert rows < 30 * len(many)
+
+
 def test_only_changed_rows_are_updated(company: Company) -> None:
     company.load(GOOD)
     text = GOOD["invoices"].replace("50.5", "51")
@@ -771,6 +793,13 @@ def test_numbers_in_json_are_exact(company: Company) -> None:
 def test_numbers(company: Company, text: str, stored: int) -> None:
     company.load({"customers": f"source_id,credit_limit\nC1,{text}\n"})
     assert company.rows("SELECT credit_limit FROM customer") == [(stored,)]
+
+
+@pytest.mark.parametrize("status", ["partially_paid", "Partially Paid", "PARTIALLY-PAID", "partial"])
+def test_spellings_of_a_choice(company: Company, status: str) -> None:
+    company.load(GOOD)
+    company.load({"invoices": as_csv(ROWS["invoices"] | {"status": status})})
+    assert company.rows("SELECT status FROM invoice WHERE source_id = 'I5'") == [("partially_paid",)]
 
 
 def test_other_files_in_the_folder_do_not_matter(company: Company) -> None:

@@ -21,7 +21,7 @@ from tests.oracle.metrics import TO_MANY
 from tests.test_corpus import PATHS, read
 
 DAY = date(2026, 11, 21)
-FILTERS = 100
+FILTERS = 60
 TODAY, BEFORE = Question(7, DAY), Question(7, DAY, historic=True)
 
 TO_MANY_RELATIONS = {
@@ -35,7 +35,7 @@ UNSETTLED = re.compile(r"\b(now|current_\w+|localtime\w*|clock_timestamp|random|
 
 
 @cache
-def parsed(sql: str) -> exp.Expression:
+def parsed(sql: str) -> exp.Expr:
     return sqlglot.parse_one(sql, dialect="postgres")
 
 
