@@ -81,7 +81,7 @@ def _rank(item: Item, word: str) -> int | None:
 
 # ---------------------------------------------------------------- what may stand there
 
-MOST_PIECES = 100
+_MOST_PIECES = 100
 
 _Piece = ast.Node | str
 _QUANTIFIERS = {
@@ -318,7 +318,7 @@ class _Place:
         yield from self._joiners()
         yield from self._values()
         # A condition this long is a list of values, or hostile.
-        if len(self.test) < MOST_PIECES and self._followed_by("''"):
+        if len(self.test) < _MOST_PIECES and self._followed_by("''"):
             yield from self._operands()
         if self._followed_by("(") and _is_quantifier(self._word(-2)) and self._word(-1) != "(":
             yield Item("(", "(", "keyword", "what holds of it")

@@ -80,8 +80,15 @@ def draw(text: str, diagnostic: Diagnostic, label: str = "error") -> str:
     ]
     if diagnostic.hint:
         rows.append(f"{gutter} = {diagnostic.hint}")
-    rows += [f"{gutter} = fix: {fix.title}: {fix.apply(text)}" for fix in diagnostic.fixes]
+    rows += [f"{gutter} = fix: {_drawn_fix(text, fix)}" for fix in diagnostic.fixes]
     return "\n".join(rows)
+
+
+def _drawn_fix(text: str, fix: Fix) -> str:
+    """Of a filter of several lines, the one that changes."""
+    line, _ = line_and_column(text, fix.span.start)
+    mended = fix.apply(text).split("\n")[line - 1]
+    return f"{fix.title}{'' if fix.title.endswith('?') else ':'} {mended.translate(_VISIBLE)}"
 
 
 # A tab would move the caret; control characters would reach the terminal.

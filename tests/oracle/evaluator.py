@@ -495,7 +495,7 @@ class Evaluator:
     def _currency(self, place: Place, *sides: ast.Operand) -> str | None:
         """The currency that money which meets is converted to; None when all of it is of one row.
 
-        A literal's currency, else the customer's; at level group the base currency as soon as a group's or all
+        A literal's currency, else the customer's; at level group the base currency where only the group's and all
         members' money takes part.
         """
         owners = {owner for side in sides for owner in self._money_owners(side, place)}
@@ -505,7 +505,7 @@ class Evaluator:
         if len(owners) <= 1:
             return None
         customer = place.rows.get("customer")
-        if self.level == "group" and owners & {"group", "members"}:
+        if self.level == "group" and owners <= {"group", "members"}:
             return self.world.company.base_currency
         assert isinstance(customer, Customer)
         return customer.currency
