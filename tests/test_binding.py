@@ -8,6 +8,7 @@ import itertools
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Literal, cast
 
@@ -15,6 +16,7 @@ import pytest
 
 from dsl import typed
 from dsl.catalog import Entity, Field
+from dsl.explainer import english
 from dsl.lowering import lower
 from dsl.operators import EQUAL, MORE
 from dsl.typed import And, Block, Compare, FieldOf, Filter, Holds, Not, Or, Predicate, Role, Row, Value
@@ -27,7 +29,10 @@ LEDGERS = 4
 
 
 def entity(name: str) -> Entity:
-    fields = {flag: Field(flag, FLAG, flag, flag, lambda at: at.row("")) for flag in FLAGS}
+    fields = {
+        flag: Field(flag, FLAG, flag, flag, lambda at: at.row(""), clause=f"that is {flag}", noun=flag)
+        for flag in FLAGS
+    }
     return Entity(name, name, name, name, name, "none", fields)
 
 
@@ -220,9 +225,13 @@ def test_lowered_filters_mean_what_the_definition_says(level: Literal["customer"
         for _ in range(LEDGERS):
             at = {maker.root: maker.record(level)}
             expected = is_meant(filter_.condition, maker.root, at)
-            assert is_true(lowered.condition, at) is expected, f"{filter_.condition}\n{lowered.condition}\n{at}"
+            assert is_true(lowered.condition, at) is expected, f"{said(filter_)}\n{said(lowered)}\n{at[maker.root]}"
             answers[expected] += 1
     assert min(answers.values()) > FORMULAS * LEDGERS / 5
+
+
+def said(filter_: Filter) -> str:
+    return english(filter_, date(2026, 11, 21))
 
 
 def test_two_conditions_on_one_row_are_not_met_by_two_rows() -> None:

@@ -95,6 +95,7 @@ def test_everyone() -> None:
             "customer.rating = 'D' OR customer.strike = 1 AND customer.chasing_paused",
             "(customer.rating = 'D' OR customer.strike = 1) AND customer.chasing_paused",
         ),
+        ("customer.strike = 1 OR NO promise AND ANY contact", "(customer.strike = 1 OR NO promise) AND ANY contact"),
         ("NOT (customer.strike = 1 AND customer.rating = 'D')", "NOT customer.strike = 1 AND customer.rating = 'D'"),
         ("ANY invoice (balance > customer.credit_limit)", "ANY invoice (balance > group.credit_limit)"),
         ("ANY invoice (customer.chasing_paused)", "ANY invoice (chasing_paused)", "ANY invoice (group.chasing_paused)"),
@@ -242,6 +243,8 @@ def _slightly_changed(node: ast.Node, rng: random.Random) -> ast.Node | None:
     match node:
         case ast.And(items):
             return rng.choice((ast.Or(items), items[0], ast.And((ast.Or(items[:2]), *items[1:]))))
+        case ast.Or((*items, ast.And((first, *rest)))):
+            return ast.And((ast.Or((*items, first)), *rest))
         case ast.Or(items):
             return rng.choice((ast.And(items), items[-1]))
         case ast.Not(condition):
