@@ -24,7 +24,7 @@ from dsl.typed import (
     both,
     either,
     rebuilt,
-)  # fmt: skip
+)
 
 
 def lower(checked: Filter) -> Filter:
@@ -51,12 +51,14 @@ def closed(condition: Predicate, owner: Row) -> Predicate:
             return Or(tuple(closed(item, owner) for item in items), span)
         case Block(_, row, inner):
             return replace(condition, condition=bind(inner, row))
+        case _ if owner.owner is None and owner.entity.name == "customer":
+            return condition
         case _:
             return cast(Predicate, rebuilt(condition, _with_bound_where))
 
 
 def _with_bound_where(node: Node) -> Node:
-    """What an aggregate over customers counts is a filter over customers too."""
+    """What an aggregate over customers counts, at level group, is a filter over customers too."""
     return replace(node, where=bind(node.where, node.row)) if isinstance(node, Aggregated | FirstOf) else node
 
 
