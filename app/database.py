@@ -25,9 +25,14 @@ class DatabaseAway(Exception):
 
 
 @contextmanager
-def database_url(settings: Settings) -> Iterator[str]:
-    """The database that was chosen, else the embedded one: of a server that runs already, or started for the block."""
-    url = settings.database_url.get_secret_value() if settings.database_url else embedded.attach(settings.data_dir)
+def database_url(settings: Settings, *, own: bool = False) -> Iterator[str]:
+    """The database that was chosen, else the embedded one: of a server that runs already, or started for the block.
+
+    With `own` it is started or refused: another's server stops when that one stops.
+    """
+    url = settings.database_url.get_secret_value() if settings.database_url else None
+    if url is None and not own:
+        url = embedded.attach(settings.data_dir)
     if url:
         yield url
         return

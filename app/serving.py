@@ -40,7 +40,7 @@ def serve(settings: Settings, *, with_sample: bool, say: Say, progress: Bars) ->
     with closing(_listening(settings)) as listener:
         host, port = listener.getsockname()[:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        with database_url(settings) as url:
+        with database_url(settings, own=True) as url:
             if not is_current(url):
                 migrate(url)
             key = _prepare(settings, url, with_sample=with_sample, say=say, progress=progress)

@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import httpx2
 import pytest
 
-from app import cli, companies
+from app import cli, companies, embedded
 from app.companies import Company
 from app.database import Database
 from app.serving import load_sample
@@ -413,6 +414,18 @@ def refused_at(port: str, url: str, data_dir: Path) -> bool:
     command = [*DUELIST, "serve", "--port", port]
     second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     return second.returncode == 2 and "another program serves there" in second.stderr
+
+
+def test_a_second_server_does_not_take_the_data_folder_of_the_first() -> None:
+    """It would lose its database when the first one stops; a command may look on meanwhile."""
+    with TemporaryDirectory(prefix="duelist-test-") as folder, embedded.running(Path(folder), durable=False):
+        environment = {name: value for name, value in os.environ.items() if name != "DUELIST_DATABASE_URL"}
+        environment["DUELIST_DATA_DIR"] = folder
+        second = subprocess.run([*DUELIST, "serve", "--port", "0"], env=environment, capture_output=True, text=True)
+        looked = subprocess.run([*DUELIST, "company", "list"], env=environment, capture_output=True, text=True)
+    assert second.returncode == 2
+    assert f"in use by process {os.getpid()}" in second.stderr
+    assert looked.returncode != 2, looked.stderr
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(database_url: str, data_dir: Path, sample: Company) -> None:
