@@ -42,12 +42,21 @@ app.add_typer(key_app, name="key")
 Filter = Annotated[str, typer.Argument(metavar="FILTER", help="for example: invoice.balance > 1000")]
 Level = Annotated[Literal["customer", "group"], typer.Option(help="what the filter describes")]
 AsOf = Annotated[str | None, typer.Option("--as-of", metavar="DATE", help="the company's today when absent")]
+AsOfWithout = Annotated[
+    str | None, typer.Option("--as-of", metavar="DATE", help="today when absent: the company's, without one in UTC")
+]
 Params = Annotated[
     list[str] | None, typer.Option("--param", metavar="K=V", help="value of $k; given again it becomes a list")
 ]
 Everyone = Annotated[bool, typer.Option("--match-all", help="an empty filter selects everyone")]
 OfCompany = Annotated[str | None, typer.Option("--company", metavar="NAME", help="needed where there are several")]
+ForCompany = Annotated[
+    str | None, typer.Option("--company", metavar="NAME", help="answer for its ledger; without it no database is asked")
+]
 TextOrJson = Annotated[Literal["text", "json"], typer.Option("--format", help="json: the body of the HTTP answer")]
+TextOrJsonFor = Annotated[
+    Literal["text", "json"], typer.Option("--format", help="json: with --company the body of the HTTP answer")
+]
 TableOrJson = Annotated[Literal["table", "json"], typer.Option("--format")]
 
 NOBODY = Company(0, "", None, "EUR", "UTC")  # what a filter means does not depend on whose ledger it is
@@ -120,13 +129,14 @@ def _export(asked: queries.Exporting, name: str | None, format: queries.Format) 
 def compile_filter(
     filter: Filter,
     level: Level = "customer",
-    as_of: AsOf = None,
+    as_of: AsOfWithout = None,
     param: Params = None,
     match_all: Everyone = False,
-    format: TextOrJson = "text",
+    company: ForCompany = None,
+    format: TextOrJsonFor = "text",
 ) -> None:
     """Show the SQL of a filter."""
-    found = queries.compiled(_dated(filter, level, as_of, param, match_all), NOBODY)
+    found = queries.compiled(_dated(filter, level, as_of, param, match_all), _company(company))
     if format == "json":
         return _write_json(found)
     printing.say(f"{found['english']}\n\n{found['sql']}\n")
@@ -138,13 +148,14 @@ def compile_filter(
 def english(
     filter: Filter,
     level: Level = "customer",
-    as_of: AsOf = None,
+    as_of: AsOfWithout = None,
     param: Params = None,
     match_all: Everyone = False,
-    format: TextOrJson = "text",
+    company: ForCompany = None,
+    format: TextOrJsonFor = "text",
 ) -> None:
     """Say what a filter means."""
-    found = queries.english_of(_dated(filter, level, as_of, param, match_all), NOBODY)
+    found = queries.english_of(_dated(filter, level, as_of, param, match_all), _company(company))
     if format == "json":
         _write_json(found)
     else:
@@ -165,13 +176,14 @@ def format_filter(filter: Filter, level: Level = "customer", param: Params = Non
 def check(
     filter: Filter,
     level: Level = "customer",
-    as_of: AsOf = None,
+    as_of: AsOfWithout = None,
     param: Params = None,
     match_all: Everyone = False,
-    format: TextOrJson = "text",
+    company: ForCompany = None,
+    format: TextOrJsonFor = "text",
 ) -> None:
     """Say everything that is wrong with a filter, and what to beware of."""
-    found = queries.checked(_dated(filter, level, as_of, param, match_all), NOBODY, queries.Ledger())
+    found = queries.checked(_dated(filter, level, as_of, param, match_all), *_company_and_ledger(company))
     if format == "json":
         _write_json(found)
     else:
@@ -239,7 +251,7 @@ def import_files(
             report = Report({}, problems=refused.problems, problem_count=refused.total)
             _imported(report, format)
             printing.note("nothing was imported")
-            raise typer.Exit(NO) from None
+            raise typer.Exit(WRONG if refused.wrong_request else NO) from None
         if not dry_run:
             refresh_statistics(database)
     _imported(report, format)
@@ -331,6 +343,21 @@ def _database(settings: Settings) -> Iterator[Database]:
             yield database
 
 
+def _company(name: str | None) -> Company:
+    if name is None:
+        return NOBODY
+    with _database(Settings()) as database:
+        return companies.chosen(database, name)
+
+
+def _company_and_ledger(name: str | None) -> tuple[Company, queries.Ledger]:
+    if name is None:
+        return NOBODY, queries.Ledger()
+    with _database(Settings()) as database:
+        company = companies.chosen(database, name)
+        return company, queries.ledger_of(database, company)
+
+
 def _dated(filter: str, level: str, as_of: str | None, param: Sequence[str] | None, match_all: bool) -> queries.Dated:
     asked = {"filter": filter, "level": level, "as_of": as_of, "params": _params(param), "match_all": match_all}
     return queries.Dated.model_validate(asked)
@@ -367,7 +394,8 @@ def main() -> None:
         printing.draw_all(wrong.text, wrong.diagnostics)
         raise SystemExit(WRONG) from None
     except ValidationError as wrong:
-        _stop("; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in wrong.errors()))
+        said = ((".".join(map(str, found["loc"])), found["msg"]) for found in wrong.errors())
+        _stop("; ".join(f"{place}: {message.removeprefix('Value error, ')}" for place, message in said))
     except (BadCompany, EmbeddedError, PortTaken) as wrong:
         _stop(str(wrong))
     except BrokenPipeError:

@@ -28,15 +28,14 @@ class DatabaseAway(Exception):
 def database_url(settings: Settings, *, own: bool = False) -> Iterator[str]:
     """The database that was chosen, else the embedded one: of a server that runs already, or started for the block.
 
-    With `own` it is started or refused: another's server stops when that one stops.
+    With `own` it is started or refused, and stops at once at the end; without, it stays while other commands use it.
     """
     url = settings.database_url.get_secret_value() if settings.database_url else None
-    if url is None and not own:
-        url = embedded.attach(settings.data_dir)
     if url:
         yield url
         return
-    with embedded.running(settings.data_dir) as url:
+    serve = embedded.running if own else embedded.shared
+    with serve(settings.data_dir) as url:
         yield url
 
 

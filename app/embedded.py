@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +42,8 @@ LONGEST_SOCKET_PATH = 103  # what macOS allows; Linux has 107
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 LEAVING_SECONDS = 30.0
+JOINING_SECONDS = 30.0
+OUTSTAYING_SECONDS = 600.0
 FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -50,6 +52,10 @@ _PR_SET_PDEATHSIG = 1
 
 class EmbeddedError(RuntimeError):
     """The embedded PostgreSQL cannot serve this folder; the message says why and what to do."""
+
+
+class FolderInUse(EmbeddedError):
+    """Another process has the folder: it serves it, is about to, or is just leaving."""
 
 
 @contextmanager
@@ -72,6 +78,30 @@ def running(data_dir: Path, *, durable: bool = True) -> Iterator[str]:
             url = _create_database(address)
             announce(url)
             yield url
+
+
+@contextmanager
+def shared(data_dir: Path, *, durable: bool = True) -> Iterator[str]:
+    """The URL of the database in `data_dir`, for one command among several: of a server that runs already, else ours.
+
+    Ours outlives the block while others use it; another Ctrl-C ends that wait.
+    """
+    folder = data_dir.absolute()
+    if not os.access(_users_file(folder), os.W_OK):  # root may join in a folder that it may not serve
+        _prepare(folder)
+    with _users_file(folder).open("r+b") as users, ExitStack() as serving:
+        deadline = time.monotonic() + JOINING_SECONDS
+        while not (url := _join(folder, users)):
+            try:
+                url = serving.enter_context(running(folder, durable=durable))
+            except FolderInUse:  # by a server that does not answer yet, or no more
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                serving.callback(_outstay, users)
+                break
+        yield url
 
 
 def attach(data_dir: Path) -> str | None:
@@ -102,12 +132,17 @@ def _lock_file(folder: Path) -> Path:
     return folder / "lock"
 
 
+def _users_file(folder: Path) -> Path:
+    return folder / "users"
+
+
 def _prepare(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if sys.platform != "win32" and folder.stat().st_uid != os.geteuid():
             raise EmbeddedError(f"{folder} belongs to another account. Choose another DUELIST_DATA_DIR.")
         _lock_file(folder).touch()
+        _users_file(folder).touch()
     except OSError as error:
         raise EmbeddedError(
             f"{folder} cannot be written ({error.strerror}). Choose another DUELIST_DATA_DIR."
@@ -137,7 +172,7 @@ def _take(lock: IO[str], folder: Path) -> None:
         holder = _read_note(_lock_file(folder))
         if holder and _alive(int(holder["pid"])):
             who = f"process {holder['pid']} ({holder['command']})"
-            raise EmbeddedError(f"{folder} is in use by {who}. Stop it first, or choose another DUELIST_DATA_DIR.")
+            raise FolderInUse(f"{folder} is in use by {who}. Stop it first, or choose another DUELIST_DATA_DIR.")
         if time.monotonic() > deadline:
             raise EmbeddedError(f"a PostgreSQL of an earlier start still runs on {folder} and does not stop.")
         if holder and sys.platform != "linux":  # there the server has been told by the kernel
@@ -145,14 +180,31 @@ def _take(lock: IO[str], folder: Path) -> None:
         time.sleep(0.05)
 
 
-def _locked(lock: IO[str]) -> bool:
+def _locked(lock: IO[str] | IO[bytes], *, together: bool = False) -> bool:
     if sys.platform == "win32":
         return True  # PostgreSQL's own check has to do there
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, (fcntl.LOCK_SH if together else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def _join(folder: Path, users: IO[bytes]) -> str | None:
+    """The running server's URL, which stays good while `users` is open: locked first, for it may be about to stop."""
+    if not _locked(users, together=True):
+        return None
+    url = attach(folder)
+    if not url and sys.platform != "win32":
+        fcntl.flock(users, fcntl.LOCK_UN)
+    return url
+
+
+def _outstay(users: IO[bytes]) -> None:
+    """Wait until nobody else uses our server. The lock is kept, so that nobody joins while it stops."""
+    deadline = time.monotonic() + OUTSTAYING_SECONDS
+    while not _locked(users) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _ask_to_leave(cluster: Path) -> None:

@@ -18,6 +18,7 @@ Document = Mapping[str, Any]
 
 _out = Console(highlight=False)
 _notes = Console(stderr=True, highlight=False)
+_wide = Console(width=1_000_000, highlight=False)  # for files and programs, which have no edge
 
 
 def say(text: str) -> None:
@@ -57,7 +58,7 @@ def table(rows: Sequence[Document], *, numbers: Sequence[str] = ()) -> None:
         drawn.add_column(printable(name), justify="right" if name in numbers else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(printable(_shown(value)) for value in row.values()))
-    _out.print(drawn)
+    (_out if _out.file.isatty() else _wide).print(drawn)
 
 
 def _shown(value: object) -> str:

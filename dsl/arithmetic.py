@@ -57,6 +57,8 @@ class ArithmeticChecker(ValueChecker):
         kinds = (left.type.kind, right.type.kind)
         if any(kind not in QUANTITIES for kind in kinds) or kinds == (Kind.MONEY, Kind.MONEY):
             raise self._no_arithmetic(node, left, right)
+        if _scaled_percent(left, right) or _scaled_percent(right, left):
+            return typed.Arithmetic(PERCENT, "*", left, right)
         if kinds[0] is Kind.PERCENT:
             return typed.Arithmetic(_plain_type(right.type), "*", typed.Factor(left), right)
         if kinds[1] is Kind.PERCENT:
@@ -74,6 +76,8 @@ class ArithmeticChecker(ValueChecker):
             return typed.Arithmetic(NUMBER, "/", left, right)
         if kinds[1] is Kind.PERCENT:
             return typed.Arithmetic(_plain_type(left.type), "/", left, typed.Factor(right))
+        if kinds[0] is Kind.PERCENT and not _scaled_percent(left, right):
+            raise self._no_arithmetic(node, left, right)
         return typed.Arithmetic(left.type if kinds[0] in (Kind.MONEY, Kind.PERCENT) else NUMBER, "/", left, right)
 
     def _no_arithmetic(self, node: ast.Arithmetic, left: Found, right: Found) -> Stop:
@@ -94,6 +98,11 @@ class ArithmeticChecker(ValueChecker):
 
 def _kind(operand: Found) -> Kind | None:
     return None if isinstance(operand, Given | Untyped) else operand.type.kind
+
+
+def _scaled_percent(percent: Operand, by: Operand) -> bool:
+    """A percentage times or over a bare number is a percentage: 2 * 40% is 80%."""
+    return percent.type.kind is Kind.PERCENT and by.type.kind is Kind.NUMBER and typed.is_constant(by)
 
 
 def _is_text(operand: Found) -> bool:

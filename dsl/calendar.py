@@ -1,26 +1,6 @@
-"""Days that need no database: today, periods and dates moved by spans of time (language.md, section 2)."""
+"""Dates moved by spans of time, and the ends of calendar periods (language.md, section 2)."""
 
 from datetime import date, timedelta
-from decimal import Decimal
-
-from dsl import typed
-
-
-def day_of(operand: typed.Operand, as_of: date) -> date:
-    """The day that a constant date operand stands for. Past either end of the calendar it is the end."""
-    match operand:
-        case typed.Value(_, date() as day):
-            return day
-        case typed.OnDay(offset):
-            return moved(as_of, offset, "DAYS")
-        case typed.PeriodEnd(unit, steps, last):
-            return _end(as_of, unit, steps, last)
-        case typed.Shifted(inner, count, unit):
-            return moved(day_of(inner, as_of), count, unit)
-        case typed.ShiftedBy(inner, typed.Value(_, Decimal() as days), back):
-            return moved(day_of(inner, as_of), -int(days) if back else int(days), "DAYS")
-        case _:
-            raise TypeError(operand)
 
 
 def moved(day: date, count: int, unit: str) -> date:
@@ -49,10 +29,10 @@ def _month(months: int) -> date:
     return date(9999, 12, 1) if months >= 120_000 else date(months // 12, months % 12 + 1, 1)
 
 
-def _end(as_of: date, unit: str, steps: int, last: bool) -> date:
+def period_end(as_of: date, unit: str, steps: int, last: bool) -> date:
     """First or last day of the calendar unit that lies `steps` units away; weeks begin on Monday."""
     if last:
-        return moved(_end(as_of, unit, steps + 1, last=False), -1, "DAYS")
+        return moved(period_end(as_of, unit, steps + 1, last=False), -1, "DAYS")
     match unit:
         case "WEEK":
             return moved(as_of, 7 * steps - as_of.weekday(), "DAYS")

@@ -9,12 +9,13 @@ from typing import Literal, assert_never
 from dsl import ast, typed
 from dsl.arithmetic import ArithmeticChecker
 from dsl.catalog import Catalog, Entity, Field
+from dsl.constants import is_reversed
 from dsl.diagnostics import Diagnostic, Fix, Span, did_you_mean
 from dsl.formatter import format_filter, format_operand, format_period
 from dsl.literals import quoted
 from dsl.money import in_shared_currency
-from dsl.negation import inside_block, negations, opposite, positive_rows
-from dsl.operators import BETWEEN, COMPARISONS, HAS, IN, IN_PERIOD, MISSING, Operator, written_for
+from dsl.negation import negations, none_at_all, opposite, positive_rows
+from dsl.operators import BETWEEN, COMPARISONS, EQUAL, HAS, IN, IN_PERIOD, MISSING, Operator, written_for
 from dsl.parser import DEFAULT_LIMITS, Limits
 from dsl.typed import FieldOf, Filter, Operand, Predicate, Role, Row, Value
 from dsl.types import COUNT, DATE, FLAG, MONEY, NUMBER, PERCENT, QUANTITIES, TEXT, Kind, Type
@@ -146,6 +147,8 @@ class _Checker(ArithmeticChecker):
         checked = self._typed_operand(operand, scope)
         if isinstance(checked, FieldOf) and checked.type is FLAG:
             return typed.Holds(checked, operand.span)
+        if isinstance(checked, typed.FirstOf) and checked.type is FLAG:
+            return typed.Compare(EQUAL, checked, Value(FLAG, True), span=operand.span)
         if isinstance(checked, Value) and checked.type is FLAG:
             return typed.Constant(bool(checked.value))
         known = checked.type if isinstance(checked, FieldOf) else None
@@ -162,22 +165,21 @@ class _Checker(ArithmeticChecker):
         if node.condition is None:
             inner: Predicate = typed.TRUE
         else:
-            inner = self._condition(node.condition, self._inside(row, scope, node.span))
+            inner = self._condition(node.condition, self._inside(row, scope))
         return typed.Block(node.quantifier, row, inner, node.span)
 
-    def _inside(self, row: Row, scope: _Scope, span: Span) -> _Scope:
+    def _inside(self, row: Row, scope: _Scope) -> _Scope:
+        return _Scope(row if row.entity.name == "customer" else scope.customer, row, scope.depth + 1)
+
+    def _ranging(self, entity_name: str, span: Span, scope: _Scope, whole: Span) -> Row:
+        """A fresh row variable for a block or an aggregate."""
         if scope.depth > self.limits.nesting:
             raise self.stop(
                 "too-large",
                 f"Blocks can be nested {self.limits.nesting} times at most.",
-                span,
+                whole,
                 hint="Put the inner question into a condition of its own.",
             )
-        customer = row if row.entity.name == "customer" else scope.customer
-        return _Scope(customer, row, scope.depth + 1)
-
-    def _ranging(self, entity_name: str, span: Span, scope: _Scope, whole: Span) -> Row:
-        """A fresh row variable for a block or an aggregate."""
         entity = self._entity(entity_name, span)
         if entity.name in self.catalog.to_one and not (entity.name == "customer" and self.level == "group"):
             raise self.stop(
@@ -201,7 +203,7 @@ class _Checker(ArithmeticChecker):
 
     def _between(self, node: ast.Between, scope: _Scope) -> Predicate:
         operand, low, high = self._together(BETWEEN, node, [node.operand, node.low, node.high], scope)
-        if _reversed(low, high):
+        if is_reversed(low, high):
             ends = f"{format_operand(node.high)} AND {format_operand(node.low)}"
             raise self.stop(
                 "reversed-ends",
@@ -236,6 +238,9 @@ class _Checker(ArithmeticChecker):
                 self.used.setdefault(value.name, TEXT)
                 if not given:
                     raise self.stop("empty-list", f"The list of ${value.name} is empty.", value.span)
+                if len(given) > self.limits.values:
+                    most = f"at most {self.limits.values:,} are allowed"
+                    raise self.stop("too-large", f"${value.name} has {len(given):,} values; {most}.", value.span)
             else:
                 spread.append(value)
         return spread
@@ -274,14 +279,16 @@ class _Checker(ArithmeticChecker):
             )
             for negation, rows in negations(node, item):
                 if clash := rows & others:
-                    self._report_ambiguous(negation, min(clash, key=lambda row: row.entity.name).entity)
+                    # Beside a condition on a member, what is said of its rows is said of the member.
+                    about = min(clash, key=lambda row: (row.entity.name != "customer", row.entity.name))
+                    self._report_ambiguous(negation, about.entity)
 
     def _report_ambiguous(self, negation: ast.Not, entity: Entity) -> None:
         if any(problem.span == negation.span for problem in self.problems):
             return
         same, none = (
             opposite(negation.condition, entity, self.catalog),
-            inside_block(negation.condition, entity, self.catalog),
+            none_at_all(negation.condition, entity),
         )
         fixes = [Fix(f"The same {entity.english}", negation.span, _embedded(same))] if same else []
         fixes += [Fix(f"No {entity.english} at all", negation.span, format_filter(none))] if none else []
@@ -515,7 +522,7 @@ class _Checker(ArithmeticChecker):
 
     def _aggregate(self, node: ast.Aggregate, scope: _Scope) -> Operand:
         row = self._ranging(node.entity, _entity_span(node), scope, node.span)
-        inside = self._inside(row, scope, node.span)
+        inside = self._inside(row, scope)
         where = typed.TRUE if node.where is None else self._condition(node.where, inside)
         if node.field is None:
             return typed.Aggregated(COUNT, "COUNT", row, None, where)
@@ -534,7 +541,7 @@ class _Checker(ArithmeticChecker):
 
     def _first(self, node: ast.First, scope: _Scope) -> Operand:
         row = self._ranging(node.entity, _entity_span(node), scope, node.span)
-        inside = self._inside(row, scope, node.span)
+        inside = self._inside(row, scope)
         where = typed.TRUE if node.where is None else self._condition(node.where, inside)
         keys = [(self._sort_key(key.key, row, inside), key.descending) for key in node.by]
         name = ast.Name(node.entity, node.field, span=node.name_span)
@@ -559,15 +566,6 @@ def _complete(checked: Sequence[Predicate | None]) -> tuple[Predicate, ...]:
     if None in checked:
         raise Stop
     return tuple(item for item in checked if item is not None)
-
-
-def _reversed(low: Operand, high: Operand) -> bool:
-    match low, high:
-        case Value(kind, first), Value(_, last) if kind.kind is not Kind.TEXT and type(first) is type(last):
-            return bool(first > last)  # type: ignore[operator]
-        case typed.OnDay(first), typed.OnDay(last):
-            return first > last
-    return False
 
 
 def _period(period: ast.Rolling | ast.Calendar) -> tuple[Operand, Operand]:

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from dsl import typed
-from dsl.calendar import day_of
 from dsl.catalog import Entity, Field, Sources
+from dsl.constants import day_of, number_of
 from dsl.frames import Frame, related, relation
 from dsl.operators import EQUAL, LESS_OR_EQUAL, MORE_OR_EQUAL, Operator
-from dsl.quantities import SCALE, Quantity, aligned, calculated, constant, exact, half_up, literal, product
+from dsl.quantities import SCALE, Quantity, aligned, calculated, exact, half_up, literal, product
 from dsl.typed import Filter, Operand, Predicate, Row
 from dsl.types import QUANTITIES, Kind
 
@@ -189,7 +189,7 @@ class _Compiler:
     def _mixed(self, operand: Operand, values: tuple[Operand, ...]) -> bool:
         """Whether a list of numbers cannot be one array over the operand's denominator."""
         quantity = self.quantity(operand)
-        literals = [constant(value) for value in values]
+        literals = [number_of(value, self.question.as_of) for value in values]
         return not isinstance(quantity.denominator, int) or any(
             value is None or (value * quantity.denominator).denominator != 1 for value in literals
         )
@@ -197,7 +197,10 @@ class _Compiler:
     def _numbers(self, operand: Operand, values: tuple[Operand, ...]) -> tuple[Sql, Sql]:
         quantity = self.quantity(operand)
         assert isinstance(quantity.denominator, int)
-        scaled = [Decimal(int((constant(value) or Fraction()) * quantity.denominator)) for value in values]
+        scaled = [
+            Decimal(int((number_of(value, self.question.as_of) or Fraction()) * quantity.denominator))
+            for value in values
+        ]
         kind: sa.types.TypeEngine[Any] = sa.BigInteger() if all(abs(v) < 2**63 for v in scaled) else sa.Numeric()
         numbers = list(map(int, scaled)) if isinstance(kind, sa.BigInteger) else scaled
         return quantity.numerator, sa.bindparam(None, numbers, ARRAY(kind))
@@ -250,7 +253,7 @@ class _Compiler:
         return sa.cast(start + sa.func.make_interval(0, sa.literal(months, sa.Integer)), sa.Date)
 
     def quantity(self, node: Operand) -> Quantity:
-        if (known := constant(node)) is not None:
+        if (known := number_of(node, self.question.as_of)) is not None:
             return literal(known)
         match node:
             case typed.FieldOf(row, found):
@@ -369,7 +372,7 @@ class _Compiler:
         inside = _rows_read(aggregate)
         if not inside <= {aggregate.row, owner}:
             return None
-        holds_for_none = _holds_for_none(node, aggregate)
+        holds_for_none = _holds_for_none(node, aggregate, self.question.as_of)
         outer = self.frame(owner)
         inner = _Compiler(self.question)
         inner.company, inner.as_of = self.company, self.as_of
@@ -444,12 +447,12 @@ def _lone_aggregate(node: _Tested) -> typed.Aggregated | None:
     return found[0] if alone else None
 
 
-def _holds_for_none(node: _Tested, aggregate: typed.Aggregated) -> bool:
+def _holds_for_none(node: _Tested, aggregate: typed.Aggregated, as_of: date) -> bool:
     """Whether the test holds where the aggregate has no row: COUNT and SUM are 0 then, the others missing."""
     empty = Fraction(0) if aggregate.function in ("COUNT", "SUM") else None
 
     def known(operand: Operand) -> Fraction | None:
-        return empty if operand is aggregate else constant(operand)
+        return empty if operand is aggregate else number_of(operand, as_of)
 
     match node:
         case typed.Compare(operator, left, right):

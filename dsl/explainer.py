@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import assert_never, cast
 
 from dsl import typed
-from dsl.calendar import day_of
+from dsl.constants import day_of
 from dsl.literals import quoted
 from dsl.operators import EQUAL
 from dsl.typed import Absent, Compare, FieldOf, Filter, OneOf, Operand, Predicate, Range, Row, Value
@@ -154,6 +154,8 @@ class _English:
                 return f"{_AROUND_TODAY[offset + 1]} ({_day(day_of(node, self.as_of))})"
             case typed.PeriodEnd():
                 return _day(day_of(node, self.as_of))
+            case typed.Factor(inner):
+                return self.operand(inner)
             case typed.Arithmetic():
                 return self.arithmetic(node)
             case typed.Shifted() | typed.ShiftedBy():
@@ -203,7 +205,8 @@ class _English:
     def arithmetic(self, node: typed.Arithmetic) -> str:
         sides = (side.operand if isinstance(side, typed.Factor) else side for side in (node.left, node.right))
         left, right = map(self.nested, sides)
-        share = node.operator == "*" and isinstance(node.left, typed.Factor)
+        of_something = isinstance(node.left, typed.Factor) and isinstance(node.left.operand, Value)
+        share = node.operator == "*" and of_something and not typed.is_constant(node.right)
         return f"{left} {'of' if share else _CALCULATED[node.operator]} {right}"
 
     def moved(self, node: typed.Shifted | typed.ShiftedBy) -> str:
@@ -256,8 +259,8 @@ def _may_be_missing(operand: Operand) -> bool:
             return not field.required or (row.entity.name == "group" and row.owner is not None)
         case typed.Aggregated(function=function):
             return function not in ("COUNT", "SUM")
-        case typed.FirstOf() | typed.Arithmetic(operator="/"):
-            return True
+        case typed.FirstOf() | typed.Arithmetic(operator="/") | typed.Converted():
+            return True  # a converted amount, where there is no rate for the day
         case _:
             return any(_may_be_missing(cast(Operand, child)) for child in typed.children(operand))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import assert_never, cast
+from typing import Literal, cast
 
 from dsl import ast, typed
 from dsl.catalog import Catalog, Entity
@@ -33,36 +33,99 @@ def negations(node: ast.Condition, condition: Predicate) -> Iterator[tuple[ast.N
 
 
 def opposite(condition: ast.Condition, entity: Entity, catalog: Catalog) -> ast.Condition | None:
-    """The exact complement about the same row, written in the operators; None where there is no such writing."""
-    if entity.name == "customer" and (other := _only_entity(condition)) not in (None, "customer"):
-        return _block("NO", str(other), stripped(condition, str(other)))
-    return _opposite(condition, catalog)
+    """The complement about the same row, written in the operators; what is said of other kinds of rows is said of none.
+
+    None where there is no such writing.
+    """
+    about = _entities(condition)
+    match condition:
+        case ast.Not(inner):
+            return inner
+        case _ if len(about) == 1 and _is_many(other := min(about), entity, catalog):
+            return ast.Block("NO", other, stripped(condition, other))
+        case ast.And(items):
+            return _all_opposite(_together(items, entity, catalog), ast.Or, entity, catalog)
+        case ast.Or(items):
+            return _all_opposite(items, ast.And, entity, catalog)
+        case _:
+            return _flipped(condition, entity, catalog)
 
 
-def inside_block(condition: ast.Condition, entity: Entity, catalog: Catalog) -> ast.Condition | None:
-    """NO entity (condition), or None if the condition speaks of other kinds of rows too."""
-    only = _only_entity(condition)
-    if only == entity.name:
-        return _block("NO", only, stripped(condition, only))
-    if entity.name == "customer" and only in catalog.entities:
-        return _block("NO", "customer", _block("ANY", str(only), stripped(condition, str(only))))
-    return None
+def none_at_all(condition: ast.Condition, entity: Entity) -> ast.Condition | None:
+    """The complement with what is said of the entity put into a block of its own."""
+    if entity.name == "customer" or _entities(condition) == {entity.name}:
+        inner = condition.condition if isinstance(condition, ast.Not) else condition
+        quantifier: Literal["ANY", "NO"] = "ANY" if isinstance(condition, ast.Not) else "NO"
+        return ast.Block(quantifier, entity.name, stripped(inner, entity.name))
+    boxed = _boxed(condition, entity.name)
+    return ast.Not(boxed) if boxed else None
 
 
-def _block(quantifier: str, entity: str, condition: ast.Condition) -> ast.Condition:
-    return ast.Block("NO" if quantifier == "NO" else "ANY", entity, condition)
+def _boxed(condition: ast.Condition, entity: str) -> ast.Condition | None:
+    """The condition with its parts about the entity in ANY blocks; None where one row would fall into two blocks."""
+    about = _entities(condition)
+    if entity not in about:
+        return condition
+    if about == {entity}:
+        return ast.Block("ANY", entity, stripped(condition, entity))
+    match condition:
+        case ast.Not(inner):
+            boxed = _boxed(inner, entity)
+            return ast.Not(boxed) if boxed else None
+        case ast.Or(items):
+            parts = [_boxed(item, entity) for item in items]
+            return None if None in parts else ast.Or(tuple(part for part in parts if part))
+        case ast.And(items):
+            own = tuple(item for item in items if _entities(item) == {entity})
+            rest = tuple(item for item in items if _entities(item) != {entity})
+            if any(entity in _entities(item) for item in rest):
+                return None
+            return ast.And((ast.Block("ANY", entity, stripped(_joined(own), entity)), *rest))
+        case _:
+            return None
 
 
-def _only_entity(condition: ast.Condition) -> str | None:
-    found = {name.entity for name in _names(condition)}
-    return found.pop() if len(found) == 1 else None
+def _together(items: Sequence[ast.Condition], entity: Entity, catalog: Catalog) -> list[ast.Condition]:
+    """Of one AND, what speaks wholly of another kind of row speaks of one such row: it is negated as a whole."""
+    groups: dict[str, list[ast.Condition]] = {}
+    others: list[ast.Condition] = []
+    for item in items:
+        about = _entities(item)
+        if len(about) == 1 and _is_many(min(about), entity, catalog):
+            groups.setdefault(min(about), []).append(item)
+        else:
+            others.append(item)
+    return [*others, *(_joined(tuple(group)) for group in groups.values())]
+
+
+def _joined(items: tuple[ast.Condition, ...]) -> ast.Condition:
+    return items[0] if len(items) == 1 else ast.And(items)
+
+
+def _is_many(name: str, entity: Entity, catalog: Catalog) -> bool:
+    return name != entity.name and name not in catalog.to_one
+
+
+def _all_opposite(
+    items: Sequence[ast.Condition], joined: type[ast.And] | type[ast.Or], entity: Entity, catalog: Catalog
+) -> ast.Condition | None:
+    mixed = [item for item in items if sum(_is_many(name, entity, catalog) for name in _entities(item)) > 0]
+    if joined is ast.Or and any(len(_entities(item)) > 1 for item in mixed):
+        return None
+    opposites = [opposite(item, entity, catalog) for item in items]
+    return None if None in opposites else joined(tuple(item for item in opposites if item))
+
+
+def _entities(condition: ast.Condition) -> set[str]:
+    return {name.entity or "" for name in _names(condition)}
 
 
 def _names(node: object) -> Iterator[ast.Name]:
+    """The fields that a condition names; a block or an aggregate is about the customer at hand."""
     if isinstance(node, ast.Name):
         yield node
     elif isinstance(node, ast.Block | ast.Aggregate | ast.First):
-        yield ast.Name(f"{node.entity} rows", "")
+        yield ast.Name("customer", "")
     elif isinstance(node, ast.Node):
         for name in node.__dataclass_fields__:
             yield from _names(getattr(node, name))
@@ -87,14 +150,10 @@ def _without_prefix(node: object, entity: str) -> object:
     return node
 
 
-def _opposite(condition: ast.Condition, catalog: Catalog) -> ast.Condition | None:
+def _flipped(condition: ast.Condition, entity: Entity, catalog: Catalog) -> ast.Condition | None:
     match condition:
-        case ast.Not(inner):
-            return inner
-        case ast.And(items):
-            return _all_opposite(items, ast.Or, catalog)
-        case ast.Or(items):
-            return _all_opposite(items, ast.And, catalog)
+        case ast.Bare(operand) if _may_be_missing(operand, catalog):
+            return ast.Comparison("!=", operand, ast.Flag(True))
         case ast.Bare(operand):
             return ast.Comparison("=", operand, ast.Flag(False))
         case ast.Comparison(operator="=" | "!="):
@@ -105,21 +164,13 @@ def _opposite(condition: ast.Condition, catalog: Catalog) -> ast.Condition | Non
             return ast.Or((flipped, *unknown)) if unknown else flipped
         case ast.Comparison() | ast.Between() | ast.In() | ast.InPeriod() | ast.Has() | ast.Missing():
             return replace(condition, negated=not condition.negated)
-        case ast.Block(quantifier):
-            swapped: dict[str, ast.Condition] = {
-                "ANY": replace(condition, quantifier="NO"),
-                "NO": replace(condition, quantifier="ANY"),
-            }
-            return swapped.get(quantifier)
+        case ast.Block("ANY"):
+            return replace(condition, quantifier="NO")
+        case ast.Block("NO"):
+            return replace(condition, quantifier="ANY")
         case _:
-            assert_never(condition)
-
-
-def _all_opposite(
-    items: Sequence[ast.Condition], joined: type[ast.And] | type[ast.Or], catalog: Catalog
-) -> ast.Condition | None:
-    opposites = [_opposite(item, catalog) for item in items]
-    return None if None in opposites else joined(tuple(item for item in opposites if item))
+            # A block is about the customer at hand; at level group its NOT would speak of all members again.
+            return None if entity.name == "customer" else ast.Not(condition)
 
 
 def _may_be_missing(operand: ast.Operand, catalog: Catalog) -> bool:

@@ -325,13 +325,14 @@ class _Builder(Transformer[Token, Tree]):
     def rolling(self, children: "Sequence[object]") -> Tree:
         direction, count, unit = (cast(Token, child) for child in children)
         value = _decimal(count)
-        if value != value.to_integral_value() or not 1 <= value <= 100_000:
+        most = LONGEST_SPAN[_unit(unit)]
+        if value != value.to_integral_value() or not 1 <= value <= most:
             return cast(
                 Tree,
                 _wrong(
                     Diagnostic(
                         "bad-period",
-                        f"A period has a whole number of {unit.lower()}, from 1 to 100,000.",
+                        f"A period has a whole number of {unit.lower()}, from 1 to {most:,}.",
                         _span([count]),
                     )
                 ),

@@ -10,9 +10,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dsl import typed
-from dsl.typed import Operand
-
 Sql = sa.ColumnElement[Any]
 
 SCALE = 10_000  # money is kept in ten-thousandths of the unit
@@ -83,23 +80,6 @@ def calculated(operator: str, left: Quantity, right: Quantity) -> Quantity:
             divisor = exact(right.numerator) * left.denominator
             dividend = exact(left.numerator) * right.denominator
             return Quantity(dividend * sa.func.sign(divisor), sa.func.nullif(sa.func.abs(divisor), 0))
-
-
-def constant(operand: Operand) -> Fraction | None:
-    """The value of a calculation of literals; None where rows decide, or where it divides by zero."""
-    match operand:
-        case typed.Value(_, Decimal() as value):
-            return Fraction(value)
-        case typed.Factor(inner):
-            points = constant(inner)
-            return None if points is None else points / 100
-        case typed.Arithmetic(_, operator, left, right):
-            one, other = constant(left), constant(right)
-            if one is None or other is None or (operator == "/" and other == 0):
-                return None
-            return {"+": one.__add__, "-": one.__sub__, "*": one.__mul__, "/": one.__truediv__}[operator](other)
-        case _:
-            return None
 
 
 def half_up(dividend: Sql, divisor: Sql) -> Sql:

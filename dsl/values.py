@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 
 from dsl import ast, typed
 from dsl.catalog import Catalog
+from dsl.constants import number_of
 from dsl.diagnostics import Diagnostic, Fix, Span, did_you_mean
 from dsl.formatter import format_operand
 from dsl.literals import plain, quoted
 from dsl.parser import MOST_DIGITS, Limits
 from dsl.typed import Operand, Unbound, Value
-from dsl.types import DATE, FLAG, NUMBER, NUMERIC, PERCENT, QUANTITIES, TEXT, Kind, Type
+from dsl.types import DATE, FLAG, MONEY, NUMBER, NUMERIC, PERCENT, QUANTITIES, TEXT, Kind, Type
 
 Parameters = Mapping[str, object]
 
@@ -118,15 +120,20 @@ class ValueChecker:
             case Value(Type(kind=Kind.PERCENT), Decimal() as points) if target.kind in NUMERIC:
                 return Value(NUMBER, points / 100)
             case Value(Type(kind=Kind.NUMBER), Decimal() as value) if target.kind is Kind.PERCENT:
-                return Value(PERCENT, self._percent(value, node))
+                self._in_points(Fraction(value), node)
+                return Value(PERCENT, value)
             case Value(Type(kind=Kind.NUMBER), value) if target.kind in QUANTITIES:
                 return Value(target, value)
-            case _ if (
-                target.kind in (Kind.MONEY, Kind.PERCENT)
-                and operand.type.kind is Kind.NUMBER
-                and typed.is_constant(operand)
-            ):
-                return replace(operand, type=target)  # type: ignore[arg-type]
+            case typed.Arithmetic(Type(kind=Kind.NUMBER)) if target is MONEY and typed.is_constant(operand):
+                return replace(operand, type=target)
+            case typed.Arithmetic(Type(kind=Kind.NUMBER)) if target is PERCENT and typed.is_constant(operand):
+                self._in_points(number_of(operand), node)
+                return replace(operand, type=target)
+            case typed.Arithmetic(Type(kind=Kind.PERCENT), operator) if typed.is_constant(operand):
+                if target.kind in NUMERIC or (target is MONEY and operator == "*"):  # 90% * 2000 is 1,800
+                    return typed.Factor(operand, target if target is MONEY else NUMBER)
+                if target is PERCENT:
+                    return operand
             case _ if _comparable(operand.type, target):
                 return operand
         raise self._mismatch(operand, target, node)
@@ -210,20 +217,18 @@ class ValueChecker:
             ],
         )
 
-    def _percent(self, value: Decimal, node: Source) -> Decimal:
-        if not 0 < value <= 1:
-            return value
-        small, large = f"{plain(value)}%", f"{plain(value * 100)}%"
-        fixes = (
-            [Fix(f"Write {text}", node.span, text) for text in (large, small)]
-            if not isinstance(node, Brought | ast.Parameter)
-            else []
-        )
+    def _in_points(self, value: Fraction | None, node: Source) -> None:
+        """A bare value over 0 and up to 1 may be meant as a share or as percent points."""
+        if value is None or not 0 < value <= 1:
+            return
+        number = Decimal(value.numerator) / Decimal(value.denominator)
+        small, large = f"{plain(number)}%", f"{plain(number * 100)}%"
+        written = not isinstance(node, Brought | ast.Parameter) and Fraction(number) == value
         raise self.stop(
             "ambiguous-percent",
-            f"Does {plain(value)} mean {large} or {small}?",
+            f"Does {plain(number)} mean {large} or {small}?",
             node.span,
-            fixes=fixes,
+            fixes=[Fix(f"Write {text}", node.span, text) for text in (large, small)] if written else [],
             hint="Percentages are written in percent points.",
         )
 
@@ -244,7 +249,9 @@ class ValueChecker:
             number = exact_number(value)
             if number is None:
                 raise self._bad_parameter(value, target, node)
-            return Value(target, self._percent(number, node) if target.kind is Kind.PERCENT else number)
+            if target is PERCENT:
+                self._in_points(Fraction(number), node)
+            return Value(target, number)
         if target.kind is Kind.FLAG:
             flag = value if isinstance(value, bool) else {"true": True, "false": False}.get(str(value).lower())
             if flag is None:
@@ -266,7 +273,7 @@ def adapts(operand: Found) -> bool:
     """A literal, a parameter or a calculation of bare numbers: it takes the type of the other side."""
     if isinstance(operand, Value | Given | Untyped):
         return True
-    return operand.type.kind is Kind.NUMBER and typed.is_constant(operand)
+    return operand.type.kind in (Kind.NUMBER, Kind.PERCENT) and typed.is_constant(operand)
 
 
 def _comparable(one: Type, other: Type) -> bool:

@@ -30,11 +30,12 @@ _CHECKED = {"dsl.typed", "dsl.catalog", "dsl.types", "dsl.operators", "dsl.diagn
 MAY_SEE = {
     "dsl.diagnostics": set[str](),
     "dsl.ast": {"dsl.diagnostics"},
-    "dsl.compiler": {*_CHECKED, "dsl.calendar", "dsl.frames", "dsl.quantities"},
-    "dsl.explainer": {*_CHECKED, "dsl.calendar", "dsl.literals"},
-    "dsl.calendar": {"dsl.typed"},
+    "dsl.compiler": {*_CHECKED, "dsl.constants", "dsl.frames", "dsl.quantities"},
+    "dsl.explainer": {*_CHECKED, "dsl.constants", "dsl.literals"},
+    "dsl.calendar": set[str](),
+    "dsl.constants": {"dsl.typed", "dsl.types", "dsl.calendar"},
     "dsl.frames": {"dsl.typed", "dsl.catalog"},
-    "dsl.quantities": {"dsl.typed"},
+    "dsl.quantities": set[str](),
     "dsl.literals": set[str](),
 }
 

@@ -19,6 +19,7 @@ from app import cli, companies, embedded
 from app.companies import Company
 from app.database import Database
 from app.serving import load_sample
+from dsl import CATALOG
 from tests.served import api_of, client_of
 
 FILTER = "invoice.balance > 1000 AND customer.rating = 'D'"
@@ -37,8 +38,7 @@ Run = Callable[..., Answer]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
-    """A command with a terminal wide enough for its tables."""
-    monkeypatch.setenv("COLUMNS", "200")
+    """A command whose output is no terminal."""
 
     def run(*arguments: str) -> Answer:
         monkeypatch.setattr(sys, "argv", ["duelist", *arguments])
@@ -123,7 +123,11 @@ def test_a_day_and_parameters_are_given(run: Run) -> None:
     assert "28 February" in said
     assert "'A'" in said
     assert "'B'" in said
-    assert run("english", "customer.rating = 'A'", "--as-of", "yesterday").code == 2
+    for day in ("yesterday", "2026-02-30"):
+        wrong = run("english", "customer.rating = 'A'", "--as-of", day)
+        assert wrong.code == 2
+        assert wrong.err.startswith("duelist: as_of: ")
+        assert "alue error" not in wrong.err
     assert run("english", "customer.rating = 'A'", "--param", "r").code == 2
     assert run("english", "customer.rating = 'A'", "--param", "r=A").code == 2
     assert run("english", "customer.rating = 'A'", "--level", "company").code == 2
@@ -183,6 +187,7 @@ def test_a_wrong_setting_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     answer = run("company", "list")
     assert answer.code == 2
     assert "must begin with postgresql://" in answer.err
+    assert "alue error" not in answer.err
 
 
 def test_a_database_that_is_not_migrated_is_told(run: Run, server_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,6 +270,27 @@ def test_so_for_the_language(
 
 
 @previewed
+@pytest.mark.parametrize("command", ["compile", "english", "check"])
+def test_exactly_so_for_a_company(
+    run: Run, database: Database, database_url: str, data_dir: Path, sample: Company, command: str
+) -> None:
+    """The warning of `check` rests on the ledger."""
+    with client_of(database_url, data_dir) as client:
+        body = api_of(client, database, sample).post(f"/v1/{command}", filter=FILTER).text
+    assert run(command, FILTER, "--company", sample.name, "--format", "json").out == f"{body}\n"
+    assert command != "check" or "any-currency" in body
+    assert run(command, FILTER, "--company", "Nobody's").code == 2
+
+
+@pytest.mark.usefixtures("no_database")
+def test_a_table_for_a_file_has_its_full_width(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = run("catalog", "invoice").out.splitlines()
+    assert max(map(len, lines)) > 100
+    assert len(lines) == 2 + len(CATALOG.entities["invoice"].fields)
+
+
+@previewed
 def test_a_name_does_not_steer_the_terminal(run: Run, database: Database, sample: Company) -> None:
     with database.transaction(sample.company_id, write=True) as connection:
         connection.execute("UPDATE customer SET reference = E'[red]x\\033[2J' WHERE source_id = 'C0001'")
@@ -325,8 +351,11 @@ def test_companies_keys_and_imports(run: Run, database: Database, sample: Compan
     assert run("import", str(tmp_path), *to_second, "--skip-bad-rows").code == 1
     assert run("preview", "invoice.amount = 7", "--company", "Second").code == 0
     nowhere = run("import", str(tmp_path / "nothing"), "--company", "Second")
-    assert nowhere.code == 1
+    assert nowhere.code == 2
     assert "Traceback" not in nowhere.err
+    not_there = run("import", str(tmp_path), *to_second, "--map", "zz=name")
+    assert not_there.code == 2
+    assert "'zz'" in not_there.err
     with database.owner() as connection:
         connection.execute("DELETE FROM api_key WHERE company_id = %s", [listed[1]["company_id"]])
 

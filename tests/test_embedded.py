@@ -35,6 +35,17 @@ with embedded.running(Path(sys.argv[1])) as url:
     time.sleep(60)
 """
 
+# Another command: it says that it has the database, and ends with its input.
+SHARING = """
+import sys
+from pathlib import Path
+from app import embedded
+
+with embedded.shared(Path(sys.argv[1]), durable=False):
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
@@ -120,6 +131,40 @@ def test_a_second_server_is_refused_and_told_who_is_there(folder: Path) -> None:
             pass
         assert f"{folder} is in use by process {os.getpid()} (" in str(refusal.value)
         assert ask(url, "SELECT 1") == 1
+
+
+def test_commands_at_once_share_one_server() -> None:
+    """The first one starts it, the others find it starting, running or stopping. Then in a made folder."""
+    command = [sys.executable, "-c", "from app.cli import main; main()", "company", "list"]
+    environment = {name: value for name, value in os.environ.items() if name != "DUELIST_DATABASE_URL"}
+    with tempfile.TemporaryDirectory(prefix="duelist-") as fresh:
+        environment["DUELIST_DATA_DIR"] = fresh
+        for _ in range(2):
+            commands = []
+            for _ in range(4):
+                commands.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
+                time.sleep(0.4)
+            said = [started.communicate(timeout=60)[1] for started in commands]
+            assert all(started.returncode in (0, 1) for started in commands), said
+            assert not any("Traceback" in words for words in said), said
+
+
+def test_a_shared_server_stays_while_others_use_it(folder: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SHARING, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as first:
+        assert first.stdin
+        assert first.stdout
+        first.stdout.readline()
+        with embedded.shared(folder, durable=False) as url:
+            first.stdin.close()
+            with pytest.raises(subprocess.TimeoutExpired):
+                first.wait(1)
+            with embedded.shared(folder, durable=False) as another:
+                assert another == url
+            assert ask(url, "SELECT 1") == 1
+        assert first.wait(PATIENCE_SECONDS) == 0
+    assert embedded.attach(folder) is None
 
 
 def test_a_stale_pid_file_is_no_obstacle(folder: Path) -> None:

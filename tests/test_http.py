@@ -331,6 +331,25 @@ def test_a_spreadsheet_takes_no_cell_for_a_formula(traps: Api, database: Databas
     assert cells[".."]["portfolios"] == "'-a"
 
 
+def test_an_id_is_guarded_in_csv_only(client: TestClient, database: Database, tmp_path: Path) -> None:
+    ids = ["-C3", "@C4", "=C5", "+C6", "C-1", "1/2", "a_b.c:d e", "Ä 1"]
+    files = {"customers": "source_id\n" + "".join(f"{key}\n" for key in ids)}
+    api = api_of(client, database, company_with(database, "Ids", tmp_path, files))
+    asked = {"filter": "customer.source_id != ''"}
+    exact = [json.loads(line)["source_id"] for line in api.post("/v1/preview.ndjson", **asked).text.splitlines()]
+    assert sorted(exact) == sorted(ids)
+    guarded = [row["source_id"] for row in csv.DictReader(api.post("/v1/preview.csv", **asked).text.splitlines())]
+    assert guarded == [f"'{key}" if key[0] in "=+-@" else key for key in exact]
+
+
+@pytest.mark.parametrize(
+    "asked", [{"as_of": "yesterday"}, {"as_of": "2026-02-30"}, {"as_of": 1}, {"params": {"a\nb": 1}}]
+)
+def test_a_wrong_field_is_told_in_our_words(api: Api, asked: Document) -> None:
+    [error] = problem(api.post("/v1/check", filter=FILTER, **asked), 422, "bad-request")
+    assert "alue error" not in error["message"]
+
+
 def test_groups_are_exported_at_their_level_only(api: Api) -> None:
     problem(api.post("/v1/preview.csv", filter=FILTER, rows="groups"), 422, "bad-request")
 

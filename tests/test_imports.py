@@ -814,7 +814,32 @@ def test_renamed_columns(company: Company) -> None:
     query = "SELECT source_id, custom ->> 'city' FROM customer ORDER BY 1"
     assert company.rows(query) == [("C1", "Kiel"), ("C2", "Bonn")]
     twice = [("customers.ndjson", 1, None, "bad-json")]
-    assert company.refusals({"customers.ndjson": '{"Kundennummer": "C2", "source_id": "C3"}\n'}, rename=rename) == twice
+    both = {"customers.ndjson": '{"Kundennummer": "C2", "source_id": "C3", "Ort": ""}\n'}
+    assert company.refusals(both, rename=rename) == twice
+
+
+def test_a_renamed_column_must_be_there(company: Company) -> None:
+    for files in ({"customers": "source_id\nC1\n"}, {"customers.ndjson": '{"source_id": "C1"}\n'}):
+        [fault] = company.refusals(files, rename={"zz": "name", "source_id": "source_id"}, skip_bad_rows=True)
+        assert fault[2:] == ("zz", "unknown-rename")
+    faults = company.refusals({"customers": "source_id,title\nC1,One\n"}, rename={"titel": "name"})
+    assert {fault[2:] for fault in faults} == {("titel", "unknown-rename"), ("title", "unknown-column")}
+    many = {"customers.ndjson": '{"source_id": "C1", "title": ""}\n' * 2_000}
+    assert "unknown-rename" in {fault[3] for fault in company.refusals(many, rename={"titel": "name"})}
+    company.load({"groups": "source_id\nG1\n", "customers": "source_id,title\nC1,One\n"}, rename={"title": "name"})
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("customers.csv", "source_id,name\r\nC1,Müller\r\n"), ("customers.ndjson", '{"source_id": "C1"}\n')],
+)
+def test_a_file_that_is_utf_16(company: Company, tmp_path: Path, name: str, text: str, encoding: str) -> None:
+    (tmp_path / name).write_bytes(text.encode(encoding))
+    with pytest.raises(ImportRefused) as refused:
+        company.run(tmp_path)
+    assert [places(problem) for problem in refused.value.problems] == [(name, 1, None, "bad-encoding")]
+    assert "UTF-16" in refused.value.problems[0].message
 
 
 def test_progress_is_told(company: Company) -> None:

@@ -57,6 +57,29 @@ def test_filters_select_what_the_definition_says(loaded: Loaded, level: Level) -
             assert rows == wanted, f"{entity} rows of {made.text} {made.params}"
 
 
+# What the generator does not write.
+PERCENTAGES = (
+    "customer.credit_limit_utilisation > 2 * 20%",
+    "customer.credit_limit_utilisation * 2 > 60",
+    "customer.credit_limit_utilisation / 2 > 15",
+    "customer.credit_limit_utilisation < 60% / 2",
+    "customer.credit_limit_utilisation - 10 > 20",
+    "AVG(invoice.paid_percent) / 2 > 5",
+    "50% / 2 * COUNT(invoice) < 1",
+    "customer.balance_overdue / customer.balance_total > 50% / 2",
+    "customer.balance_overdue > 50% * 2000",
+    "SUM(invoice.balance WHERE is_open) < 2 * 40%",
+    "COUNT(invoice) >= 50% * 4",
+)
+
+
+@pytest.mark.parametrize("text", PERCENTAGES)
+def test_percentages_are_worth_the_same_however_they_are_scaled(loaded: Loaded, text: str) -> None:
+    analysis = analyze(text, CATALOG)
+    assert analysis.tree is not None
+    assert loaded.source_ids(analysis.lowered) == sorted(matches(analysis.tree, loaded.world))
+
+
 def test_everyone_is_every_customer_once(loaded: Loaded) -> None:
     expected = sorted(customer.source_id for customer in loaded.world.ledger.customers.values())
     assert loaded.source_ids(everyone(CATALOG).lowered) == expected

@@ -13,7 +13,7 @@ from app.database import Connection
 from app.imports.checks import Parameters, check
 from app.imports.derive import count_derived, derive
 from app.imports.loading import load
-from app.imports.reading import Source, Unreadable, discover
+from app.imports.reading import Renaming, Source, Unreadable, discover
 from app.imports.report import BadRow, FileReport, ImportRefused, Problems, Report
 from app.imports.staging import Progress, Staged, create_tables, drop_tables, stage
 
@@ -47,7 +47,8 @@ def import_ledger(
     """Imports files, or folders of them, in the transaction that the connection is in.
 
     Raises `ImportRefused`, with nothing written, when a row is bad; `skip_bad_rows` leaves those rows out, and the
-    report names them. `rename` says what a column of the files is called here. `dry_run` writes nothing.
+    report names them. `rename` says what a column of the files is called here; some file must have it. `dry_run`
+    writes nothing.
     """
     tell = progress or _tell_no_one
     problems = Problems()
@@ -67,7 +68,7 @@ def import_ledger(
         # Two imports of one company run one after the other.
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"import {company.company_id}"])
         create_tables(connection)
-        staged = _stage(connection, found, ZoneInfo(company.time_zone), rename, problems, tell)
+        staged = _stage(connection, found, ZoneInfo(company.time_zone), Renaming(rename), problems, tell)
         check(connection, staged, parameters, problems)
         if problems.total and not skip_bad_rows:
             raise ImportRefused(problems)
@@ -99,19 +100,26 @@ def _stage(
     connection: Connection,
     found: Mapping[str, Source],
     zone: ZoneInfo,
-    rename: Mapping[str, str],
+    rename: Renaming,
     problems: Problems,
     tell: Progress,
 ) -> dict[str, Staged]:
     """All files are read before one that cannot be read refuses the import, so that all faults are named at once."""
     staged = {}
+    knows_columns = True
     for name, source in found.items():
         try:
             staged[name] = stage(connection, source, zone, rename, problems, tell)
         except Unreadable as unreadable:
             problems.add(*unreadable.faults)
+            knows_columns &= all(fault.column is not None for fault in unreadable.faults)
         except OSError as error:
             problems.add(source.fault(None, None, "no-file", f"the file cannot be read: {error.strerror}"))
+            knows_columns = False
+    if knows_columns and rename.unmet:
+        refused = Problems()  # these first: each row may have a fault because of them
+        refused.add(*rename.faults(found.values()), *problems.first, more=problems.total - len(problems.first))
+        raise ImportRefused(refused)
     if len(staged) < len(found):
         raise ImportRefused(problems)
     return staged

@@ -22,6 +22,9 @@ SUFFIXES = (".csv", ".ndjson", ".csv.gz", ".ndjson.gz")
 # A line without end is no ledger: memory stays flat.
 LONGEST_LINE = 1 << 20
 
+# The byte order marks, FF FE and FE FF, as bytes that are not UTF-8 are read.
+_MARKS_OF_UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")
+
 
 class Unreadable(Exception):
     """The file as a whole cannot be taken."""
@@ -47,6 +50,28 @@ class Source:
 
     def fault(self, line: int | None, column: str | None, code: str, message: str) -> BadRow:
         return BadRow(self.path.name, line, column, code, message)
+
+
+class Renaming:
+    """What columns of the files are called here; `unmet` are those that no file has had so far."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+        self.unmet = set(names)
+
+    def __call__(self, name: str) -> str:
+        self.unmet.discard(name)
+        return self._names.get(name, name)
+
+    def faults(self, sources: Iterable[Source]) -> list[BadRow]:
+        files = ", ".join(source.path.name for source in sources)
+        return [
+            BadRow(
+                files, None, name, "unknown-rename", f"no column {shown(name)} is there to be renamed to {shown(new)}"
+            )
+            for name, new in self._names.items()
+            if name in self.unmet
+        ]
 
 
 def discover(paths: Iterable[Path], problems: Problems) -> dict[str, Source]:
@@ -109,7 +134,7 @@ def _unpacked(source: Source, beneath: BufferedReader) -> gzip.GzipFile | Buffer
     return gzip.GzipFile(fileobj=beneath) if source.path.name.lower().endswith(".gz") else beneath
 
 
-def records(source: Source, text: TextIOWrapper, rename: Mapping[str, str]) -> Iterator[Record]:
+def records(source: Source, text: TextIOWrapper, rename: Renaming) -> Iterator[Record]:
     read = _json_records if _is_json(source) else _csv_records
     try:
         yield from read(source, _lines(source, text), rename)
@@ -125,6 +150,8 @@ def _lines(source: Source, text: TextIOWrapper) -> Iterator[str]:
     number = 0
     while line := text.readline(LONGEST_LINE):
         number += 1
+        if number == 1 and (line.startswith(_MARKS_OF_UTF_16) or "\0" in line[:2]):
+            raise Unreadable(source.fault(1, None, "bad-encoding", "the file is UTF-16, not UTF-8: save it as UTF-8"))
         if len(line) == LONGEST_LINE:
             message = f"the line has {LONGEST_LINE:,} characters or more"
             raise Unreadable(source.fault(number, None, "too-long", message))
@@ -134,7 +161,7 @@ def _lines(source: Source, text: TextIOWrapper) -> Iterator[str]:
 # ---------------------------------------------------------------- csv
 
 
-def _csv_records(source: Source, lines: Iterator[str], rename: Mapping[str, str]) -> Iterator[Record]:
+def _csv_records(source: Source, lines: Iterator[str], rename: Renaming) -> Iterator[Record]:
     first = next(lines, "")
     delimiter = ";" if first.count(";") > first.count(",") else ","
     reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
@@ -155,12 +182,12 @@ def _csv_records(source: Source, lines: Iterator[str], rename: Mapping[str, str]
             yield Record(line, {}, (source.fault(line, None, "wrong-length", message),))
 
 
-def _header(source: Source, reader: Iterator[list[str]], rename: Mapping[str, str]) -> list[str]:
+def _header(source: Source, reader: Iterator[list[str]], rename: Renaming) -> list[str]:
     try:
         cells = next(reader, [])
     except csv.Error as error:
         raise Unreadable(source.fault(1, None, "bad-quoting", f"the header cannot be read: {error}")) from error
-    names = [rename.get(name, name) for name in (cell.strip() for cell in cells)]
+    names = [rename(name) for name in (cell.strip() for cell in cells)]
     faults = [
         *(_unknown_column(source, 1, name) for name in names if not is_known(source.file, name)),
         *(
@@ -190,7 +217,7 @@ def _bad_quoting(source: Source, first: int, last: int, error: csv.Error) -> Bad
 # ---------------------------------------------------------------- ndjson
 
 
-def _json_records(source: Source, lines: Iterator[str], rename: Mapping[str, str]) -> Iterator[Record]:
+def _json_records(source: Source, lines: Iterator[str], rename: Renaming) -> Iterator[Record]:
     for number, line in enumerate(lines, 1):
         if line.isspace():
             continue
@@ -200,7 +227,7 @@ def _json_records(source: Source, lines: Iterator[str], rename: Mapping[str, str
             )
             if not isinstance(values, dict):
                 raise ValueError("the line is something else")
-            values = _object([(rename.get(name, name), value) for name, value in values.items()])
+            values = _object([(rename(name), value) for name, value in values.items()])
         except (ValueError, RecursionError) as error:
             yield Record(number, {}, (source.fault(number, None, "bad-json", f"this is not a JSON object: {error}"),))
             continue

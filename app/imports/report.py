@@ -25,16 +25,22 @@ class BadRow:
         return f"{', '.join(place)}: {self.message} [{self.code}]"
 
 
+# The import as it was asked for is wrong, whatever the rows are.
+_OF_THE_REQUEST = {"no-file", "unknown-file", "duplicate-file", "unknown-rename"}
+
+
 class Problems:
     """The first faults, and how many there are in all."""
 
     def __init__(self) -> None:
         self.first: list[BadRow] = []
         self.total = 0
+        self.wrong_request = False
 
     def add(self, *faults: BadRow, more: int = 0) -> None:
         """`more` are only counted."""
         self.total += len(faults) + more
+        self.wrong_request |= any(fault.code in _OF_THE_REQUEST for fault in faults)
         self.first += faults[: max(0, MOST_PROBLEMS - len(self.first))]
 
     def in_order(self) -> tuple[BadRow, ...]:
@@ -71,9 +77,12 @@ class Report:
 
 
 class ImportRefused(Exception):
-    """Nothing was imported; `problems` are the first faults, `total` says how many there are."""
+    """Nothing was imported; `problems` are the first faults, `total` says how many there are.
+
+    `wrong_request`: there is no such file, or no such column to rename."""
 
     def __init__(self, problems: Problems) -> None:
         self.problems = problems.in_order()
         self.total = problems.total
+        self.wrong_request = problems.wrong_request
         super().__init__("\n".join(map(str, self.problems)))

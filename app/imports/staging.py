@@ -8,7 +8,7 @@ from typing import NamedTuple
 from app.database import Connection
 from app.imports.cells import PROSE, BadCell, Parse, reader
 from app.imports.columns import CUSTOM_PREFIX, FILES
-from app.imports.reading import Record, Source, opened, records
+from app.imports.reading import Record, Renaming, Source, opened, records
 from app.imports.report import Problems
 
 # What is being done, mostly the name of a file, and how much of it is done (0 to 1).
@@ -43,7 +43,7 @@ def stage(
     connection: Connection,
     source: Source,
     zone: tzinfo,
-    rename: Mapping[str, str],
+    rename: Renaming,
     problems: Problems,
     tell: Progress,
 ) -> Staged:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from app.companies import Company
 from dsl import CATALOG, Analysis, analyze, everyone
@@ -23,10 +24,13 @@ LARGEST_PAGE = 500
 def _day(value: object) -> object:
     """As JSON has it: text, and not a count of seconds."""
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
-        return date.fromisoformat(value)
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise PydanticCustomError("bad_day", "the calendar has no such day") from None
     if isinstance(value, date):
         return value
-    raise ValueError("a day is written year-month-day: 2026-01-31")
+    raise PydanticCustomError("bad_day", "a day is written year-month-day: 2026-01-31")
 
 
 Day = Annotated[date, BeforeValidator(_day), Field(ge=date(1900, 1, 1), le=date(2200, 12, 31))]
@@ -35,7 +39,7 @@ Day = Annotated[date, BeforeValidator(_day), Field(ge=date(1900, 1, 1), le=date(
 def _printable(name: str) -> str:
     """So that a message can name it: a lone surrogate could not even be answered."""
     if not name.isprintable():
-        raise ValueError("the name of a parameter is printable")
+        raise PydanticCustomError("bad_name", "the name of a parameter is printable")
     return name
 
 

@@ -388,7 +388,7 @@ class Evaluator:
         first, second = self._as(left, place, kind, currency), self._as(right, place, kind, currency)
         if first is None or second is None:
             return False
-        if kind == "percent":
+        if kind in ("percent", "money"):
             first, second = self._percent_scales(left, first, right, second, place)
         if kind == "choice":
             first, second = self._choice_rank(first, second, left, right, place)
@@ -404,7 +404,10 @@ class Evaluator:
     def _percent_scales(
         self, left: ast.Operand, first: Scalar, right: ast.Operand, second: Scalar, place: Place
     ) -> tuple[Scalar, Scalar]:
-        """Percent with percent, and a percent value with a bare number, in points; with anything else `50%` is 0.5."""
+        """Percent with percent, and a percent value with a bare number, in points; with anything else `50%` is 0.5.
+
+        So for `90% * 2000` beside money: 1,800.
+        """
         assert isinstance(first, Fraction)
         assert isinstance(second, Fraction)
         left_percent, right_percent = (self._kind(each, place) == "percent" for each in (left, right))
@@ -471,7 +474,13 @@ class Evaluator:
             return "number" if kinds == ("money", "money") and node.operator == "/" else "money"
         if kinds == ("percent", "percent") and node.operator != "/":
             return "percent"
-        return "number"
+        return "percent" if self._keeps_points(node, kinds) else "number"
+
+    def _keeps_points(self, node: ast.Arithmetic, kinds: tuple[str, str]) -> bool:
+        """A percentage and a bare number: 2 * 40% is 80%, 50% / 2 is 25%, and 10 more or less are percent points."""
+        if kinds == ("percent", "number"):
+            return is_constant(node.right)
+        return kinds == ("number", "percent") and node.operator != "/" and is_constant(node.left)
 
     # ---------------------------------------------------------------- money
 
@@ -587,6 +596,8 @@ class Evaluator:
             return Fraction((left - right).days)
         assert isinstance(left, Fraction)
         assert isinstance(right, Fraction)
+        if self._keeps_points(node, kinds):
+            return calculate(node.operator, left, right)
         return calculate(node.operator, *scaled_percents(node.operator, left, right, kinds))
 
     def _moved_day(self, node: ast.Arithmetic, place: Place) -> date | None:
