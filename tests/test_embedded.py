@@ -144,7 +144,7 @@ def test_commands_at_once_share_one_server() -> None:
             for _ in range(4):
                 commands.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
                 time.sleep(0.4)
-            said = [started.communicate(timeout=60)[1] for started in commands]
+            said = [started.communicate(timeout=120)[1] for started in commands]
             assert all(started.returncode in (0, 1) for started in commands), said
             assert not any("Traceback" in words for words in said), said
 
