@@ -1,6 +1,6 @@
 """What is accepted and yet may not be meant (language.md, section 3). Never an error."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -19,9 +19,15 @@ from dsl.types import FLAG, Kind
 _Test = Compare | Range | OneOf | Absent
 
 
-def warn(analysis: Analysis, *, several_currencies: bool = False, past: bool = False) -> list[Diagnostic]:
+def warn(
+    analysis: Analysis,
+    *,
+    several_currencies: bool = False,
+    past: bool = False,
+    rated: Collection[str] | None = None,
+) -> list[Diagnostic]:
     """`several_currencies`: the company's documents are not all in one; `past`: a day before today whose balances are
-    only known as they are now."""
+    only known as they are now; `rated`: the currencies into which amounts can be converted, if that is known."""
     condition = analysis.checked.condition
     found = [warning for check in _CHECKS for node in _predicates(condition) for warning in check(node, analysis)]
     found += _only_negatives(condition, analysis)
@@ -29,7 +35,18 @@ def warn(analysis: Analysis, *, several_currencies: bool = False, past: bool = F
         found += [warning for node in _predicates(condition) for warning in _bare_money(node)]
     if past:
         found.append(_current_balances(analysis))
+    if rated is not None:
+        found += [_no_rate(analysis, code) for code in sorted(_named_currencies(condition) - set(rated))]
     return sorted(found, key=lambda warning: warning.span)
+
+
+def _named_currencies(condition: Predicate) -> set[str]:
+    return {node.currency for node in typed.nodes(condition) if isinstance(node, typed.Value) and node.currency}
+
+
+def _no_rate(analysis: Analysis, code: str) -> Diagnostic:
+    message = f"There is no rate for {code} on this day, so no amount in another currency can be compared with it."
+    return Diagnostic("no-rate", message, _whole(analysis), f"Import fx_rates for {code}, or name another currency.")
 
 
 def _current_balances(analysis: Analysis) -> Diagnostic:

@@ -649,6 +649,13 @@ def test_a_database_that_is_not_migrated(server_url: str, tmp_path: Path) -> Non
         problem(client.get("/ready"), 503, "not-migrated")
 
 
+def test_a_currency_without_rate_is_warned_of(api: Api) -> None:
+    """Nobody is selected then, which must not read as nobody owing that much."""
+    codes = [warning["code"] for warning in api.answer("/v1/preview", filter="invoice.balance > 1 JPY")["warnings"]]
+    assert codes == ["no-rate"]
+    assert api.answer("/v1/preview", filter="invoice.balance > 1 GBP")["warnings"] == []
+
+
 SLOW = Statement("SELECT pg_sleep(20)", {})
 
 

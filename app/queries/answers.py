@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
 from http import HTTPStatus
 from itertools import chain
@@ -55,10 +56,12 @@ class Ledger:
     """What warnings have to know of a company's ledger.
 
     `stated_balances`: some invoice has a balance that its allocations do not explain, so no past balance is known.
+    `rated`: the currencies with a rate on or before the day of the question.
     """
 
     several_currencies: bool = False
     stated_balances: bool = False
+    rated: tuple[str, ...] | None = None
 
 
 def preview(database: Database, cursors: Cursors, company: Company, asked: Paged) -> Document:
@@ -69,7 +72,7 @@ def preview(database: Database, cursors: Cursors, company: Company, asked: Paged
     with database.transaction(company.company_id, asking.as_of) as connection:
         counts = {kind: _count(connection, asking, lists[kind]) for kind in lists}
         pages = {kind: _page(connection, asking, lists[kind], place, kind, asked.limit) for kind in listed}
-        ledger = _ledger(connection, company)
+        ledger = _ledger(connection, company, asking.as_of)
     after: dict[str, str] = {kind: page.after for kind, page in pages.items() if page.after is not None}
     return {
         "as_of": asking.as_of,
@@ -135,7 +138,7 @@ def _line(row: ShownRow) -> bytes:
 
 def warnings_of(asking: Asking, ledger: Ledger) -> list[Document]:
     rests_on_today = asking.is_past and ledger.stated_balances
-    found = warn(asking.analysis, several_currencies=ledger.several_currencies, past=rests_on_today)
+    found = warn(asking.analysis, several_currencies=ledger.several_currencies, past=rests_on_today, rated=ledger.rated)
     return [diagnosed(asking.analysis.text, warning) for warning in found]
 
 
@@ -221,7 +224,7 @@ def _run(connection: Connection, statement: Statement) -> list[tuple[Any, ...]]:
     return connection.execute(statement.sql.encode(), statement.parameters).fetchall()
 
 
-def _ledger(connection: Connection, company: Company) -> Ledger:
+def _ledger(connection: Connection, company: Company, as_of: date) -> Ledger:
     """Several currencies are told by what is quick to see: rates, or an account in another currency."""
     question = """
         SELECT EXISTS (SELECT FROM fx_rate WHERE company_id = %(company)s)
@@ -231,13 +234,15 @@ def _ledger(connection: Connection, company: Company) -> Ledger:
                 WHERE i.company_id = %(company)s AND NOT 'balance' = ANY (i.derived)
                 AND i.balance <> i.amount - coalesce((
                     SELECT sum(a.amount) FROM allocation AS a
-                    WHERE a.company_id = %(company)s AND a.customer_id = i.customer_id AND a.invoice_id = i.id), 0))
+                    WHERE a.company_id = %(company)s AND a.customer_id = i.customer_id AND a.invoice_id = i.id), 0)),
+            ARRAY (SELECT DISTINCT currency FROM fx_rate WHERE company_id = %(company)s AND date <= %(as_of)s)
     """
-    parameters = {"company": company.company_id, "base": company.base_currency}
-    [(several_currencies, stated_balances)] = connection.execute(question, parameters)
-    return Ledger(bool(several_currencies), bool(stated_balances))
+    parameters = {"company": company.company_id, "base": company.base_currency, "as_of": as_of}
+    rows: list[tuple[Any, ...]] = connection.execute(question, parameters).fetchall()
+    [(several_currencies, stated_balances, rated)] = rows
+    return Ledger(several_currencies, stated_balances, (company.base_currency, *rated))
 
 
 def ledger_of(database: Database, company: Company) -> Ledger:
     with database.transaction(company.company_id) as connection:
-        return _ledger(connection, company)
+        return _ledger(connection, company, company.today)
