@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import array
 
 from dsl.types import QUANTITIES, Kind, Type
 
@@ -118,7 +117,3 @@ _WRITTEN: tuple[tuple[Operator, tuple[str, ...]], ...] = (
 def written_for(kind: Type) -> list[str]:
     """The operators that a field of this type takes, as they are written."""
     return [symbol for operator, symbols in _WRITTEN if operator.fits(kind) for symbol in symbols if symbol]
-
-
-def text_array(values: list[Sql]) -> Sql:
-    return array(values)

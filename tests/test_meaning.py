@@ -73,8 +73,17 @@ PERCENTAGES = (
 )
 
 
-@pytest.mark.parametrize("text", PERCENTAGES)
-def test_percentages_are_worth_the_same_however_they_are_scaled(loaded: Loaded, text: str) -> None:
+DAYS = (
+    "invoice.due_date + customer.strike < today",
+    "invoice.issue_date + invoice.days_issued = today",
+    "invoice.due_date - COUNT(payment) <= invoice.issue_date",
+    "payment.date + 30 > today - (2026-02-01 - 2026-01-01)",
+    "FIRST(invoice.is_overdue BY due_date) = true AND customer.balance_due < 50% * customer.balance_total",
+)
+
+
+@pytest.mark.parametrize("text", [*PERCENTAGES, *DAYS])
+def test_what_the_generator_does_not_write(loaded: Loaded, text: str) -> None:
     analysis = analyze(text, CATALOG)
     assert analysis.tree is not None
     assert loaded.source_ids(analysis.lowered) == sorted(matches(analysis.tree, loaded.world))

@@ -469,7 +469,7 @@ class Evaluator:
         if kinds[1] == "duration":
             return "date"
         if "date" in kinds:
-            return "number"
+            return "date" if kinds[1] == "number" else "number"
         if "money" in kinds:
             return "number" if kinds == ("money", "money") and node.operator == "/" else "money"
         if kinds == ("percent", "percent") and node.operator != "/":
@@ -588,6 +588,8 @@ class Evaluator:
             currency = self._currency(place, node.left, node.right)
         if kinds[1] == "duration":
             return self._moved_day(node, place)
+        if kinds == ("date", "number"):
+            return self._day_later(node, place)
         kind = "date" if "date" in kinds else "number"
         left, right = self._as(node.left, place, kind, currency), self._as(node.right, place, kind, currency)
         if left is None or right is None:
@@ -599,6 +601,15 @@ class Evaluator:
         if self._keeps_points(node, kinds):
             return calculate(node.operator, left, right)
         return calculate(node.operator, *scaled_percents(node.operator, left, right, kinds))
+
+    def _day_later(self, node: ast.Arithmetic, place: Place) -> date | None:
+        """A date and a number of days."""
+        day, days = self._as(node.left, place, "date"), self._as(node.right, place, "number")
+        if day is None or days is None:
+            return None
+        assert isinstance(day, date)
+        assert isinstance(days, Fraction)
+        return day + timedelta(int(days if node.operator == "+" else -days))
 
     def _moved_day(self, node: ast.Arithmetic, place: Place) -> date | None:
         day = self._as(node.left, place, "date")
