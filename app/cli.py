@@ -13,7 +13,7 @@ import psycopg
 import typer
 from pydantic import ValidationError
 
-from app import auth, companies, printing, queries
+from app import auth, companies, kept, printing, queries
 from app.companies import BadCompany, Company
 from app.database import Database, DatabaseAway, database_url
 from app.embedded import EmbeddedError
@@ -35,9 +35,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 company_app = typer.Typer(help="The companies whose ledgers are kept.", no_args_is_help=True)
+metrics_app = typer.Typer(help="The metrics kept of customers, groups and companies.", no_args_is_help=True)
 key_app = typer.Typer(help="Keys for the HTTP interface.", no_args_is_help=True)
 app.add_typer(company_app, name="company")
 app.add_typer(key_app, name="key")
+app.add_typer(metrics_app, name="metrics")
 
 Filter = Annotated[str, typer.Argument(metavar="FILTER", help="for example: invoice.balance > 1000")]
 Level = Annotated[Literal["customer", "group"], typer.Option(help="what the filter describes")]
@@ -301,6 +303,38 @@ def create_key(
     with _database(Settings()) as database:
         print(auth.create_key(database, companies.chosen(database, company), scope))
     printing.note("keep it: it cannot be shown again")
+
+
+@metrics_app.command("verify")
+def verify_metrics(company: OfCompany = None, format: TableOrJson = "table") -> None:
+    """Compare what is kept with what the ledger says, row for row."""
+    with _database(Settings()) as database:
+        of = companies.chosen(database, company)
+        with database.transaction(of.company_id, timeout_ms=0) as connection:
+            found = kept.verify(connection, of.company_id)
+    if format == "json":
+        _write_json(asdict(found))
+    elif found.day is None:
+        printing.note(f"nothing is kept of '{of.name}': its questions read the ledger itself; duelist metrics rebuild")
+    else:
+        printing.table([{"kept": table, "rows that differ": str(rows)} for table, rows in found.differing.items()])
+        printing.note(
+            f"of '{of.name}', as of {found.day}" + ("" if found.is_well else "; mend it: duelist metrics rebuild")
+        )
+    raise typer.Exit(0 if found.is_well else NO)
+
+
+@metrics_app.command("rebuild")
+def rebuild_metrics(company: OfCompany = None) -> None:
+    """Work out everything that is kept anew."""
+    with _database(Settings()) as database:
+        of = companies.chosen(database, company)
+        with printing.progress() as told, database.transaction(of.company_id, write=True) as connection:
+            told("working out the metrics", 0)
+            customers = kept.rebuild(connection, of.company_id, of.today)
+            told("working out the metrics", 1)
+        refresh_statistics(database)
+    printing.note(f"the metrics of {customers:,} customers of '{of.name}' are kept as of {of.today}")
 
 
 # ---------------------------------------------------------------- the service

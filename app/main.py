@@ -21,6 +21,7 @@ from starlette.responses import Response, StreamingResponse
 from app import pages, problems, queries
 from app.auth import Caller, needs
 from app.database import Database
+from app.kept import Keeper
 from app.metrics import Metrics, Observed
 from app.migrate import is_current
 from app.problems import Problem
@@ -29,7 +30,15 @@ from dsl import CATALOG
 
 LARGEST_BODY = 1_000_000
 
-Reader = Annotated[Caller, Depends(needs("read"))]
+
+def _reader(request: Request, caller: Annotated[Caller, Depends(needs("read"))]) -> Caller:
+    """The first question of a company's new day has its metrics brought to that day."""
+    keeper: Keeper = request.app.state.keeper
+    keeper.consider(caller.company)
+    return caller
+
+
+Reader = Annotated[Caller, Depends(_reader)]
 
 
 def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> FastAPI:
@@ -38,7 +47,9 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.database = connect(settings, url)
+        app.state.keeper = Keeper(app.state.database)
         yield
+        app.state.keeper.close()
         app.state.database.close()
 
     app = FastAPI(

@@ -304,3 +304,112 @@ fx_rate = sa.Table(
     sa.ForeignKeyConstraint(["company_id"], ["company.company_id"], name="company"),
     sa.PrimaryKeyConstraint("company_id", "currency", "date"),
 )
+
+metrics_day = sa.Table(
+    "metrics_day",
+    metadata,
+    sa.Column("company_id", sa.BigInteger, nullable=False),
+    _day("as_of", nullable=False),
+    sa.ForeignKeyConstraint(["company_id"], ["company.company_id"], name="company"),
+    sa.PrimaryKeyConstraint("company_id"),
+)
+
+
+def _touched(name: str, key: str) -> sa.Table:
+    """Empty between transactions: whose kept metrics this one has to write again."""
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("company_id", sa.BigInteger, nullable=False),
+        sa.Column(key, sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("company_id", key),
+    )
+
+
+touched_customer = _touched("touched_customer", "customer_id")
+touched_group = _touched("touched_group", "group_id")
+
+
+def _metrics(name: str, key: str, *columns: Column) -> sa.Table:
+    """What is kept of each row of a table. An amount is missing where a rate of exchange is."""
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("company_id", sa.BigInteger, nullable=False),
+        sa.Column(key, sa.BigInteger, nullable=False),
+        *columns,
+        sa.PrimaryKeyConstraint("company_id", key),
+    )
+
+
+customer_metrics = _metrics(
+    "customer_metrics",
+    "customer_id",
+    sa.Column("average_days_late", sa.Numeric),
+    sa.Column("average_days_to_pay", sa.Numeric),
+    sa.Column("credit_limit_utilisation", sa.Numeric),
+    _money("balance_due", nullable=True),
+    _money("balance_overdue", nullable=True),
+    _money("balance_overdue_1_30", nullable=True),
+    _money("balance_overdue_31_45", nullable=True),
+    _money("balance_overdue_31_60", nullable=True),
+    _money("balance_overdue_46_60", nullable=True),
+    _money("balance_overdue_61_90", nullable=True),
+    _money("balance_overdue_91_over", nullable=True),
+    _money("balance_total", nullable=True),
+    _money("largest_open_balance", nullable=True),
+    _money("amount_invoiced_12m", nullable=True),
+    _money("overpayments", nullable=True),
+    _money("prepayments", nullable=True),
+    _money("total_unallocated", nullable=True),
+    _money("base_balance_due", nullable=True),
+    _money("base_balance_overdue", nullable=True),
+    _money("base_balance_total", nullable=True),
+    _money("base_open", nullable=True),
+    _money("base_invoiced_365_days", nullable=True),
+    _required("invoices_count", sa.BigInteger),
+    _required("open_invoices", sa.BigInteger),
+    _required("open_invoices_due", sa.BigInteger),
+    _required("open_invoices_overdue", sa.BigInteger),
+    _required("overdue_due_days", sa.BigInteger),
+    _required("settled_invoices", sa.BigInteger),
+    _required("settled_days_to_pay", sa.BigInteger),
+    _day("overdue_since"),
+    _day("last_company_action_date"),
+    _day("last_company_communication_date"),
+    _day("last_company_manual_communication_date"),
+    _day("last_customer_action_date"),
+    _day("last_customer_communication_date"),
+    _day("last_action_date"),
+    _day("last_payment_date"),
+    _required("contact_details_available", sa.Boolean),
+    _required("email_available", sa.Boolean),
+    _required("phone_available", sa.Boolean),
+    _required("is_group_parent", sa.Boolean),
+    _text("country"),
+    _text("group_parent"),
+)
+
+group_metrics = _metrics(
+    "group_metrics",
+    "group_id",
+    sa.Column("credit_limit_utilisation", sa.Numeric),
+    _money("balance_due", nullable=True),
+    _money("balance_overdue", nullable=True),
+    _money("balance_total", nullable=True),
+    _required("open_invoices_due", sa.BigInteger),
+    _required("open_invoices_overdue", sa.BigInteger),
+    _required("members_count", sa.BigInteger),
+    _day("overdue_since"),
+    _text("parent"),
+)
+
+company_metrics = sa.Table(
+    "company_metrics",
+    metadata,
+    sa.Column("company_id", sa.BigInteger, nullable=False),
+    sa.Column("average_days_to_pay", sa.Numeric),
+    sa.Column("dso", sa.Numeric),
+    sa.ForeignKeyConstraint(["company_id"], ["company.company_id"], name="company"),
+    sa.PrimaryKeyConstraint("company_id"),
+)

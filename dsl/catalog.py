@@ -120,6 +120,22 @@ def _paid_percent(at: Sources) -> Sql:
     return sa.func.sign(paid) * sa.func.sign(amount) * sa.func.div(scaled, size) / sa.literal_column("10000.0000")
 
 
+def _chasing_paused(at: Sources) -> Sql:
+    until = at.row("chasing_paused_until")
+    return sa.and_(at.row("chasing_paused"), sa.func.coalesce(until >= at.as_of, sa.true()))
+
+
+def _max_days_overdue(at: Sources) -> Sql:
+    return at.as_of - at.metrics("overdue_since")
+
+
+def _average_days_overdue(at: Sources) -> Sql:
+    """From the sum of the due dates, counted from 1900; half up to four decimals by whole-number division."""
+    number = sa.cast(at.metrics("open_invoices_overdue"), sa.Numeric)
+    days = number * (at.as_of - sa.literal_column("DATE '1900-01-01'")) - at.metrics("overdue_due_days")
+    return sa.func.div(20_000 * days + number, 2 * sa.func.nullif(number, 0)) / sa.literal_column("10000.0000")
+
+
 def _latest_message(at: Sources) -> Sql:
     activity = at.related("activity")
     return (
@@ -172,7 +188,7 @@ def _line(name: str, type: Type, label: str, help: str = "", **more: Any) -> Fie
 
 
 def _measured(name: str, type: Type, label: str, help: str = "", **more: Any) -> Field:
-    """A column of the entity's metrics view."""
+    """A column of the entity's metrics."""
     return _line(name, type, label, help, sql=_metric(name), **more)
 
 
@@ -201,9 +217,9 @@ CUSTOMER = Entity("customer", "customers", "One account in the ledger.", "custom
     _measured("country", COUNTRY, "country", "The customer's country, else the company's (ISO 3166-1 alpha-2)", example="= 'DE'"),
     _line("credit_limit", MONEY, "credit limit", "Missing: no limit"),
     _measured("credit_limit_utilisation", PERCENT, "credit limit utilisation", "100 x balance_total / credit_limit; missing when the limit is missing or 0", example="> 80%"),
-    _measured("chasing_paused", FLAG, "customer chasing paused", "Pause set and not yet run out on the as-of day", clause="whose chasing is paused", required=True),
+    _line("chasing_paused", FLAG, "customer chasing paused", "Pause set and not yet run out on the as-of day", clause="whose chasing is paused", required=True, sql=_chasing_paused),
     _line("currency", CURRENCY, "currency", "Account currency (ISO 4217)", required=True, example="= 'EUR'"),
-    _measured("days_since_created", DAYS, "days since created", "As-of day - day created in the ERP", example="< 90", noun="number of days since created", phrase="that was created {} days ago"),
+    _line("days_since_created", DAYS, "days since created", "As-of day - day created in the ERP", example="< 90", noun="number of days since created", phrase="that was created {} days ago", sql=lambda at: at.as_of - at.row("created_on")),
     _measured("group_parent", TEXT, "group parent", "Name of the top account of the customer's group"),
     _measured("is_group_parent", FLAG, "is the group's parent", "This customer is the top account of its group", clause="that is the parent of the group", required=True),
     _measured("invoices_count", COUNT, "invoices count", "Invoices on the account, void ones left out", required=True, noun="number of invoices that are not void"),
@@ -218,7 +234,7 @@ CUSTOMER = Entity("customer", "customers", "One account in the ledger.", "custom
     _measured("last_customer_communication_date", DATE, "date of customer last communication", "Latest reply or call by the customer"),
     _measured("last_action_date", DATE, "date of last action (both)", "The later of the two last actions"),
     _measured("last_payment_date", DATE, "date of last payment received", "Latest date of a paid payment", example="IN LAST 30 DAYS"),
-    _measured("max_days_overdue", DAYS, "days overdue of the most overdue invoice", "Over overdue invoices; missing if none", example="> 60", noun="number of days overdue of the most overdue invoice"),
+    _line("max_days_overdue", DAYS, "days overdue of the most overdue invoice", "Over overdue invoices; missing if none", example="> 60", noun="number of days overdue of the most overdue invoice", sql=_max_days_overdue),
     _measured("email_available", FLAG, "email address available", "A contact has a syntactically valid e-mail address", clause="for which an e-mail address is available", required=True),
     _line("rating", RATING, "rating", "A is best, D is worst", example="= 'D'"),
     _measured("open_invoices", COUNT, "open invoices", "Number of open invoices", required=True, noun="number of open invoices"),
@@ -232,7 +248,7 @@ CUSTOMER = Entity("customer", "customers", "One account in the ledger.", "custom
     _line("strike", COUNT, "strike", "0 to 10"),
     _measured("total_unallocated", MONEY, "total amount unallocated", "Prepayments + overpayments", required=True),
     _measured("average_days_to_pay", NUMBER, "average days to pay", "Mean of settled_on - issue_date over settled invoices"),
-    _measured("average_days_overdue", NUMBER, "average days overdue", "Mean of days_overdue over overdue invoices"),
+    _line("average_days_overdue", NUMBER, "average days overdue", "Mean of days_overdue over overdue invoices", sql=_average_days_overdue),
     _measured("amount_invoiced_12m", MONEY, "amount invoiced in the last 12 months", "Amounts of invoices issued in the 12 months that end on the as-of day", required=True),
     _measured("largest_open_balance", MONEY, "largest open invoice balance", "Largest balance of an open invoice"),
     _line("tags", SET, "tags", "Customer tags"),
@@ -245,7 +261,7 @@ GROUP = Entity("group", "groups", "One customer group (parent account).", "custo
     _line("chasing_paused", FLAG, "chasing paused", "The group's own flag", clause="whose chasing is paused", required=True),
     _line("credit_limit", MONEY, "credit limit", "The group's own limit"),
     _measured("credit_limit_utilisation", PERCENT, "credit limit utilisation", "100 x balance_total / credit_limit; missing when the limit is missing or 0"),
-    _measured("max_days_overdue", DAYS, "days overdue of the most overdue invoice", "Over the overdue invoices of all members; missing if none", noun="number of days overdue of the most overdue invoice"),
+    _line("max_days_overdue", DAYS, "days overdue of the most overdue invoice", "Over the overdue invoices of all members; missing if none", noun="number of days overdue of the most overdue invoice", sql=_max_days_overdue),
     _measured("open_invoices_due", COUNT, "open invoices due (not yet overdue)", "Over all members", required=True, noun="number of open invoices not yet overdue"),
     _measured("open_invoices_overdue", COUNT, "open invoices overdue", "Over all members", required=True, noun="number of overdue invoices"),
     _line("tags", SET, "tags", "The group's own tags"),

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, array
 from dsl import typed
 from dsl.catalog import Entity, Field, Sources
 from dsl.constants import day_of, number_of
-from dsl.frames import Frame, related, relation
+from dsl.frames import Frame, Relations, related, relation
 from dsl.operators import EQUAL, LESS_OR_EQUAL, MORE_OR_EQUAL, Operator
 from dsl.quantities import SCALE, Quantity, aligned, calculated, exact, half_up, literal, product
 from dsl.typed import Filter, Operand, Predicate, Row
@@ -29,11 +29,11 @@ _Tested = typed.Compare | typed.Range | typed.OneOf | typed.Absent
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """For whom and for which day a statement is compiled; `historic` reads the relations of a day before today."""
+    """For whom and for which day a statement is compiled, and the relations that hold it."""
 
     company: int
     as_of: date
-    historic: bool = False
+    relations: Relations
 
 
 def select_rows(
@@ -66,7 +66,7 @@ class _Compiler:
 
     def open(self, row: Row) -> Frame:
         """A SELECT over the row's relation begins."""
-        frame = self.frames[row] = Frame(row, self.question.historic, self.company, self._table(row.entity))
+        frame = self.frames[row] = Frame(row, self.question.relations, self.company, self._table(row.entity))
         return frame
 
     def open_root(self, row: Row) -> Frame:
@@ -79,7 +79,7 @@ class _Compiler:
         return frame
 
     def _table(self, entity: Entity) -> sa.FromClause:
-        return relation(entity, self.question.historic).alias()
+        return relation(entity, self.question.relations).alias()
 
     def frame(self, row: Row) -> Frame:
         """The frame of a row; one that is at hand joins the SELECT of the row it belongs to."""
@@ -91,7 +91,7 @@ class _Compiler:
     def _joined(self, row: Row, owner: Frame) -> Frame:
         table = self._table(row.entity)
         optional = row.entity.name == "group"
-        frame = Frame(row, self.question.historic, self.company, table, owner.joins, optional)
+        frame = Frame(row, self.question.relations, self.company, table, owner.joins, optional)
         links = {
             "customer": lambda: table.c.id == owner.column("customer_id"),
             "group": lambda: table.c.id == owner.column("group_id"),
@@ -103,7 +103,7 @@ class _Compiler:
 
     def field(self, row: Row, found: Field) -> Sql:
         frame = self.frame(row)
-        others = related(self.question.historic)
+        others = related(self.question.relations)
         return found.sql(Sources(frame.column, frame.metric, self.as_of, others, self.company))
 
     # ------------------------------------------------------------ predicates
@@ -393,7 +393,7 @@ class _Compiler:
         table = self._table(owner.entity)
         on = sa.and_(table.c.company_id == self.company, table.c.id == self.owner_key(frame))
         frame.join(owner, lambda: (table, on, False))
-        return Frame(owner, self.question.historic, self.company, table, frame.joins)
+        return Frame(owner, self.question.relations, self.company, table, frame.joins)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cache
 from typing import Any
 
@@ -14,17 +15,30 @@ Sql = sa.ColumnElement[Any]
 Test = sa.ColumnElement[bool]
 
 
+class Relations(Enum):
+    """The set of relations a statement reads, by how the names of its metrics end.
+
+    The kept metrics are those of the company's current day, once they have been brought to it; the live ones hold for
+    every day from today on; the historic set is of a day before.
+    """
+
+    KEPT = ""
+    LIVE = "_live"
+    HISTORIC = "_as_of"
+
+
 @cache
-def relation(entity: Entity, historic: bool) -> sa.TableClause:
+def relation(entity: Entity, relations: Relations) -> sa.TableClause:
     names = {"company_id", "id", "source_id", "currency", "customer_id", "group_id", *_used_columns(entity)["row"]}
-    return sa.table(entity.historic if historic else entity.relation, *map(sa.column, sorted(names)))
+    name = entity.historic if relations is Relations.HISTORIC else entity.relation
+    return sa.table(name, *map(sa.column, sorted(names)))
 
 
 @cache
-def _metrics(entity: Entity, historic: bool) -> sa.TableClause:
-    name = f"{entity.metrics}_as_of" if historic else str(entity.metrics)
+def _metrics(entity: Entity, relations: Relations) -> sa.TableClause:
     return sa.table(
-        name, *map(sa.column, ("company_id", f"{entity.name}_id", *sorted(_used_columns(entity)["metrics"])))
+        f"{entity.metrics}{relations.value}",
+        *map(sa.column, ("company_id", f"{entity.name}_id", *sorted(_used_columns(entity)["metrics"]))),
     )
 
 
@@ -41,12 +55,12 @@ def _used_columns(entity: Entity) -> Mapping[str, set[str]]:
         return column
 
     for line in entity.fields.values():
-        line.sql(Sources(ask("row"), ask("metrics"), sa.column("as_of"), related(historic=False), sa.column("company")))
+        line.sql(Sources(ask("row"), ask("metrics"), sa.column("as_of"), related(Relations.LIVE), sa.column("company")))
     return used
 
 
-def related(historic: bool) -> Callable[[str], sa.FromClause]:
-    return _RELATED_AS_OF.__getitem__ if historic else _RELATED.__getitem__
+def related(relations: Relations) -> Callable[[str], sa.FromClause]:
+    return (_RELATED_AS_OF if relations is Relations.HISTORIC else _RELATED).__getitem__
 
 
 _ABOUT_INVOICES = ("company_id", "invoice_customer_id", "invoice_id", "date", "by", "kind")
@@ -61,7 +75,7 @@ class Frame:
     """A row variable while its SELECT is written: its relation, and the to-one relations its fields need."""
 
     row: Row
-    historic: bool
+    relations: Relations
     company: Sql
     table: sa.FromClause
     joins: dict[object, tuple[sa.FromClause, Test, bool]] = field(default_factory=dict)
@@ -72,7 +86,7 @@ class Frame:
 
     def metric(self, name: str) -> Sql:
         def join() -> tuple[sa.FromClause, Test, bool]:
-            metrics = _metrics(self.row.entity, self.historic).alias()
+            metrics = _metrics(self.row.entity, self.relations).alias()
             conditions = [metrics.c.company_id == self.company]
             if self.row.entity.name != "company":
                 conditions.append(metrics.c[f"{self.row.entity.name}_id"] == self.column("id"))

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from dsl.catalog import Field
 from dsl.compiler import Fields, Question, select_count, select_rows
+from dsl.frames import Relations
 from dsl.typed import Filter, Row
 
 
@@ -35,12 +36,12 @@ def rows_statement(
 ) -> Statement:
     """The rows that meet the filter, each with `fields`, in the order of source_id; `after` is the last one seen."""
     columns = tuple((name, row, found) for name, (row, found) in fields.items())
-    kept = _kept_rows(filter_, question.as_of, question.historic, columns, after is not None, limit is not None)
+    kept = _kept_rows(filter_, question.as_of, question.relations, columns, after is not None, limit is not None)
     return _asked_by(question, kept, after=after, limit=limit)
 
 
 def count_statement(filter_: Filter, question: Question) -> Statement:
-    return _asked_by(question, _kept_count(filter_, question.as_of, question.historic))
+    return _asked_by(question, _kept_count(filter_, question.as_of, question.relations))
 
 
 def _asked_by(question: Question, kept: Statement, **values: object) -> Statement:
@@ -56,16 +57,16 @@ _KEPT = 2_000
 def _kept_rows(
     filter_: Filter,
     as_of: date,
-    historic: bool,
+    relations: Relations,
     columns: tuple[tuple[str, Row, Field], ...],
     after: bool,
     limited: bool,
 ) -> Statement:
     fields = {name: (row, found) for name, row, found in columns}
     first, most = ("" if after else None), (0 if limited else None)
-    return render(select_rows(filter_, Question(0, as_of, historic), fields, after=first, limit=most))
+    return render(select_rows(filter_, Question(0, as_of, relations), fields, after=first, limit=most))
 
 
 @lru_cache(maxsize=_KEPT)
-def _kept_count(filter_: Filter, as_of: date, historic: bool) -> Statement:
-    return render(select_count(filter_, Question(0, as_of, historic)))
+def _kept_count(filter_: Filter, as_of: date, relations: Relations) -> Statement:
+    return render(select_count(filter_, Question(0, as_of, relations)))

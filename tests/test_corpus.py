@@ -19,10 +19,12 @@ from app import companies, sample
 from app.companies import Company
 from app.database import Database
 from app.imports import import_ledger
+from app.kept import rebuild
 from dsl import CATALOG, Analysis, analyze, ast, typed
 from dsl.checker import Level
 from dsl.compiler import Question
 from dsl.explainer import english
+from dsl.frames import Relations
 from dsl.matching import matching_rows
 from dsl.operators import COMPARISONS
 from dsl.statements import Statement, count_statement, rows_statement
@@ -71,6 +73,7 @@ def company(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Com
     )
     with database.transaction(company.company_id, write=True) as connection:
         import_ledger(connection, company, [folder])
+        rebuild(connection, company.company_id, DAY)
     return company
 
 
@@ -89,7 +92,7 @@ def sections(query: Query, database: Database, company: Company) -> Iterator[str
     yield f"--- english\n{english(analysis.lowered, query.as_of)}"
     if warnings := warn(analysis, several_currencies=True, past=is_past):
         yield "\n".join(["--- warnings", *(f"{warning.code}: {warning.message}" for warning in warnings)])
-    question = Question(company.company_id, query.as_of, is_past)
+    question = Question(company.company_id, query.as_of, Relations.HISTORIC if is_past else Relations.KEPT)
     root = analysis.lowered.root
     always = {name: (root, root.entity.fields[name]) for name in ("source_id", "name")}
     page = rows_statement(analysis.lowered, question, always | analysis.named_fields)

@@ -13,6 +13,14 @@ import pytest
 from psycopg import sql
 
 from app.database import Connection, Database
+from dsl import CATALOG
+from dsl.catalog import Field
+from dsl.compiler import Question
+from dsl.frames import Relations
+from dsl.statements import rows_statement
+from dsl.typed import TRUE, Filter, Role
+from dsl.typed import Row as TypedRow
+from dsl.types import TEXT
 
 TODAY = date(2026, 6, 30)
 EARLIER = date(2026, 1, 1)
@@ -30,6 +38,14 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "promise": {**MONEY, "due_date": TODAY, "status": "active"},
 }
 Plan = dict[str, Any]
+
+ID = Field("id", TEXT, "", "", lambda at: at.row("id"))
+METRICS = {
+    "customer_metrics": ("customer", Relations.LIVE),
+    "customer_metrics_as_of": ("customer", Relations.HISTORIC),
+    "group_metrics": ("group", Relations.LIVE),
+    "company_metrics": ("company", Relations.LIVE),
+}
 
 WITHOUT_CUSTOMER = {"customer", "customer_group"}
 
@@ -78,9 +94,13 @@ class Ledger:
     def row(
         self, columns: Iterable[str], as_of: date = TODAY, relation: str = "customer_metrics", **where: object
     ) -> dict[str, object]:
-        """The one row of the relation, or what belongs to the first customer."""
-        keys = where or ({"customer_id": self.customer} if relation.startswith("customer_metrics") else {})
-        conditions = [sql.SQL("{} = {}").format(sql.Identifier(key), sql.Literal(value)) for key, value in keys.items()]
+        """The one row of the relation; of the metrics, the fields of the first customer, the group or the company."""
+        if relation in METRICS:
+            customer = where.get("customer_id", self.customer)
+            return self._fields(columns, as_of, *METRICS[relation], customer)
+        conditions = [
+            sql.SQL("{} = {}").format(sql.Identifier(key), sql.Literal(value)) for key, value in where.items()
+        ]
         question = sql.SQL("SELECT {} FROM {} WHERE {}").format(
             sql.SQL(", ").join(map(sql.Identifier, columns)),
             sql.Identifier(relation),
@@ -89,6 +109,19 @@ class Ledger:
         with self._database.transaction(self.company, as_of) as connection:
             (row,) = connection.execute(question).fetchall()
         return dict(zip(columns, row, strict=True))
+
+    def _fields(
+        self, names: Iterable[str], as_of: date, entity: str, relations: Relations, customer: object
+    ) -> dict[str, object]:
+        level = "group" if entity == "group" else "customer"
+        root = TypedRow(CATALOG.entities[level], Role.AT_HAND)
+        row = root if entity == level else TypedRow(CATALOG.entities[entity], Role.AT_HAND, owner=root)
+        fields = {"id": (root, ID), **{name: (row, row.entity.fields[name]) for name in names}}
+        statement = rows_statement(Filter(root, TRUE), Question(self.company, as_of, relations), fields)
+        with self._database.transaction(self.company, as_of) as connection:
+            rows = connection.execute(statement.sql.encode(), statement.parameters).fetchall()
+        values = next(values for key, *values in rows if level == "group" or key == customer)
+        return dict(zip(names, values, strict=True))
 
     def _insert(self, table: str, columns: dict[str, object], key: str = "id") -> int:
         with self._database.transaction(self.company, write=True) as connection:
@@ -623,7 +656,11 @@ def columns_of(connection: Connection, relation: str) -> list[object]:
     [
         *[(name, f"{name}_as_of") for name in ("invoice", "payment", "credit_note", "journal", "activity")],
         *[("promise", "promise_current"), ("promise", "promise_as_of")],
-        *[(f"{level}_metrics", f"{level}_metrics_as_of") for level in ("customer", "group", "company")],
+        *[
+            (f"{level}_metrics{suffix}", f"{level}_metrics_as_of")
+            for level in ("customer", "group", "company")
+            for suffix in ("", "_live", "_touched")
+        ],
     ],
 )
 def test_both_sets_have_the_same_columns(database: Database, current: str, historic: str) -> None:
@@ -641,18 +678,18 @@ def test_both_sets_have_the_same_columns(database: Database, current: str, histo
         ("last_company_action_date", {"customer", "activity"}),
     ],
 )
-@pytest.mark.parametrize("suffix", ["", "_as_of"])
+@pytest.mark.parametrize("suffix", ["_live", "_as_of"])
 def test_a_metric_reads_only_what_it_needs(
     database: Database, ledger: Ledger, column: str, tables: set[str], suffix: str
 ) -> None:
     scans = scans_of(database, f"SELECT {column} FROM customer_metrics{suffix} WHERE company_id = {ledger.company}")
-    history = {"allocation"} if suffix and "invoice" in tables else set()
+    history = {"allocation"} if suffix == "_as_of" and "invoice" in tables else set()
     assert {table for table, _ in scans} == tables | history
     assert [scan for scan in scans if f"company_id = {ledger.company}" not in scan[1]] == []
 
 
 def test_a_single_customer_is_found_by_its_key(database: Database) -> None:
-    for relation in ("customer_metrics", "customer_metrics_as_of"):
+    for relation in ("customer_metrics_live", "customer_metrics_as_of"):
         scans = scans_of(database, f"SELECT * FROM {relation} WHERE company_id = 123 AND customer_id = 456")
         documents = {"invoice", "payment", "credit_note", "journal", "contact", "activity", "allocation"}
         assert [scan for scan in scans if scan[0] in documents and "customer_id = 456" not in scan[1]] == []

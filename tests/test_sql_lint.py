@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from sqlglot import exp
 from dsl import CATALOG, Analysis, analyze, everyone
 from dsl.checker import Level
 from dsl.compiler import Question
+from dsl.frames import Relations
 from dsl.matching import matching_rows
 from dsl.statements import Statement, count_statement, rows_statement
 from tests.oracle.generate import random_case, random_filter
@@ -22,7 +24,7 @@ from tests.test_corpus import PATHS, read
 
 DAY = date(2026, 11, 21)
 FILTERS = 60
-TODAY, BEFORE = Question(7, DAY), Question(7, DAY, historic=True)
+TODAY, BEFORE = Question(7, DAY, Relations.KEPT), Question(7, DAY, Relations.HISTORIC)
 
 TO_MANY_RELATIONS = {
     name for entity in TO_MANY for name in (CATALOG.entities[entity].relation, CATALOG.entities[entity].historic)
@@ -160,7 +162,7 @@ def check(analysis: Analysis, question: Question) -> None:
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_the_corpus(path: Path) -> None:
     query = read(path)
-    check(query.analysis, Question(7, query.as_of, historic=query.as_of < DAY))
+    check(query.analysis, replace(BEFORE if query.as_of < DAY else TODAY, as_of=query.as_of))
 
 
 @pytest.mark.parametrize("level", ["customer", "group"])

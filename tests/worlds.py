@@ -11,6 +11,7 @@ from typing import Any
 from app.database import Database
 from app.imports import import_ledger
 from dsl.compiler import Question
+from dsl.frames import Relations
 from dsl.statements import Statement, count_statement, rows_statement
 from dsl.typed import Filter
 from tests.oracle.generate import Case, random_case
@@ -35,7 +36,14 @@ class Loaded:
 
     @property
     def question(self) -> Question:
-        return Question(self.company_id, self.case.as_of, self.case.as_of < self.case.today)
+        return Question(self.company_id, self.case.as_of, self.relations)
+
+    @property
+    def relations(self) -> Relations:
+        """What is kept is of the case's today."""
+        if self.case.as_of < self.case.today:
+            return Relations.HISTORIC
+        return Relations.KEPT if self.case.as_of == self.case.today else Relations.LIVE
 
     def run(self, statement: Statement) -> list[tuple[Any, ...]]:
         with self.database.transaction(self.company_id, self.case.as_of) as connection:
@@ -64,7 +72,8 @@ def load(database: Database, seed: int) -> Loaded:
     company_id = int(str(row[0]))
     with tempfile.TemporaryDirectory() as folder, database.transaction(company_id, write=True) as connection:
         write_folder(Path(folder), case.rows)
-        import_ledger(connection, _Company(company_id, company.base_currency, company.time_zone), [Path(folder)])
+        imported = _Company(company_id, company.base_currency, company.time_zone, case.today)
+        import_ledger(connection, imported, [Path(folder)])
     return Loaded(database, seed, company_id, case, case.world())
 
 
@@ -73,3 +82,4 @@ class _Company:
     company_id: int
     base_currency: str
     time_zone: str
+    today: date

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
+from app import kept
 from app.database import Connection
 from app.imports.checks import Parameters, check
 from app.imports.derive import count_derived, derive
@@ -32,6 +34,8 @@ class Company(Protocol):
     def base_currency(self) -> str: ...
     @property
     def time_zone(self) -> str: ...
+    @property
+    def today(self) -> date: ...
 
 
 def import_ledger(
@@ -65,8 +69,7 @@ def import_ledger(
         connection.execute("SET LOCAL statement_timeout = 0")
         # Whole tables are joined, whose statistics are older than their rows: row by row it would take minutes.
         connection.execute("SET LOCAL enable_nestloop = off")
-        # Two imports of one company run one after the other.
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"import {company.company_id}"])
+        kept.lock(connection, company.company_id)
         create_tables(connection)
         staged = _stage(connection, found, ZoneInfo(company.time_zone), Renaming(rename), problems, tell)
         check(connection, staged, parameters, problems)
@@ -79,9 +82,10 @@ def import_ledger(
         tell("storing", 0.75)
         _check_foreign_keys(connection)
         derived = count_derived(connection, staged, parameters)
-        tell("storing", 1)
         connection.execute("SET LOCAL enable_nestloop = DEFAULT")
         drop_tables(connection)
+        kept.refresh(connection, company.company_id, company.today)
+        tell("storing", 1)
     return Report(files, derived, recalculated, problems.in_order(), problems.total)
 
 

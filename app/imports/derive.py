@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from psycopg.rows import class_row
 
+from app import kept
 from app.database import Connection
 from app.imports.checks import Parameters
 from app.imports.columns import FILES, File
@@ -105,11 +106,13 @@ def derive(connection: Connection, parameters: Parameters) -> Counter[str]:
     for name, now, columns in _DERIVATIONS:
         assignments = ", ".join(f"{column} = now.{column}" for column in columns)
         differs = " OR ".join(f"t.{column} IS DISTINCT FROM now.{column}" for column in columns)
-        changed[name] = connection.execute(
-            f"UPDATE {FILES[name].table} t SET {assignments} FROM ({now}) now"
-            f" WHERE t.company_id = %(company)s AND t.customer_id = now.customer_id AND t.id = now.id AND ({differs})",
-            parameters,
-        ).rowcount
+        update = f"""
+            UPDATE {FILES[name].table} t SET {assignments} FROM ({now}) now
+            WHERE t.company_id = %(company)s AND t.customer_id = now.customer_id AND t.id = now.id AND ({differs})
+            RETURNING t.customer_id
+        """
+        [(count,)] = connection.execute(kept.touching(update).encode(), parameters).fetchall()
+        changed[name] = int(str(count))
     return +changed
 
 

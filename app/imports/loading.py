@@ -6,6 +6,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from psycopg.rows import class_row
 
+from app import kept
 from app.database import Connection
 from app.imports.checks import Parameters
 from app.imports.columns import FILES, Column, File
@@ -57,9 +58,44 @@ def _report(read: int, rows: _Rows, inserted: int, updated: int) -> FileReport:
 def _upsert(connection: Connection, staged: Staged, parameters: Parameters) -> FileReport:
     file = staged.source.file
     rows = _count(connection, _count_statement(file), parameters)
-    touched = connection.execute(_upsert_statement(file, staged.present), parameters).rowcount
+    if file.name == "customers":
+        kept.touch_groups(connection, _LEFT_GROUPS, parameters)
+    elif "customer_id" in metadata.tables[file.table].columns:
+        kept.touch(connection, _left_customers(file), parameters)
+    written = _write(connection, file, _upsert_statement(file, staged.present), parameters)
     new = rows.good - rows.known
-    return _report(staged.read, rows, inserted=new, updated=touched - new)
+    return _report(staged.read, rows, inserted=new, updated=written - new)
+
+
+def _write(connection: Connection, file: File, statement: str, parameters: Parameters) -> int:
+    """Whoever a row is of has metrics to be worked out again."""
+    if file.name == "fx_rates":
+        written = connection.execute(statement.encode(), parameters).rowcount
+        if written:
+            kept.touch_foreign(connection, parameters)
+        return written
+    of_customer = "stored.id AS customer_id" if file.name == "customers" else "stored.customer_id"
+    touching = kept.touching(f"{statement} RETURNING {of_customer}")
+    [(count,)] = connection.execute(touching.encode(), parameters).fetchall()
+    return int(str(count))
+
+
+# The groups that customers of the file may leave, and the customers from whom its documents move to others.
+_LEFT_GROUPS = """
+    SELECT old.group_id
+    FROM staged_customers s JOIN customer old ON old.company_id = %(company)s AND old.source_id = s.source_id
+    LEFT JOIN customer_group g ON g.company_id = %(company)s AND g.id = old.group_id
+    WHERE NOT s.bad AND g.source_id IS DISTINCT FROM s."group"
+"""
+
+
+def _left_customers(file: File) -> str:
+    return f"""
+        SELECT old.customer_id
+        FROM {file.staging} s JOIN {file.table} old ON {_same_key(file)}
+        JOIN customer c ON c.company_id = %(company)s AND c.source_id = s.customer_id
+        WHERE NOT s.bad AND old.customer_id <> c.id
+    """
 
 
 def _count_statement(file: File) -> str:
@@ -151,12 +187,24 @@ def _fill_groups(
     connection: Connection, staged: Staged | None, created: set[str], parameters: Parameters
 ) -> FileReport:
     if staged is None:
+        _touch_groups(connection, created, parameters)
         return FileReport(inserted=len(created))
     stated = _source_ids(connection.execute("SELECT source_id FROM staged_groups WHERE NOT bad"))
     statement = f"{_upsert_statement(FILES['groups'], staged.present)} RETURNING stored.source_id"
     touched = _source_ids(connection.execute(statement, parameters))
+    _touch_groups(connection, created | touched, parameters)
     rows = _Rows(len(stated), len(stated - created))
     return _report(staged.read, rows, inserted=len(created), updated=len(touched - created))
+
+
+def _touch_groups(connection: Connection, groups: set[str], parameters: Parameters) -> None:
+    named = "company_id = %(company)s AND source_id = ANY (%(groups)s)"
+    of_groups = {**parameters, "groups": list(groups)}
+    kept.touch_groups(connection, f"SELECT id FROM customer_group WHERE {named}", of_groups)
+    members = f"(SELECT id FROM customer_group WHERE {named})"
+    kept.touch(
+        connection, f"SELECT id FROM customer WHERE company_id = %(company)s AND group_id IN {members}", of_groups
+    )
 
 
 def _source_ids(rows: Iterable[tuple[object, ...]]) -> set[str]:

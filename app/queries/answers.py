@@ -12,6 +12,7 @@ import orjson
 
 from app.companies import Company
 from app.database import Connection, Database
+from app.kept import relations
 from app.problems import Problem, diagnosed
 from app.queries.asked import Asking, Exporting, Kind, Paged, ask
 from app.queries.cells import Row as ShownRow
@@ -19,6 +20,7 @@ from app.queries.cells import Shown
 from app.queries.cursors import Cursors, Place
 from dsl import CATALOG, Analysis, typed
 from dsl.catalog import Field
+from dsl.compiler import Question
 from dsl.explainer import english
 from dsl.matching import matching_rows
 from dsl.statements import Statement, count_statement, rows_statement
@@ -70,9 +72,10 @@ def preview(database: Database, cursors: Cursors, company: Company, asked: Paged
     listed: tuple[Kind, ...] = ("groups", "customers") if asked.level == "group" else ("customers",)
     lists = {kind: list_of(asking, kind) for kind in (*listed, *_COUNTED)}
     with database.transaction(company.company_id, asking.as_of) as connection:
-        counts = {kind: _count(connection, asking, lists[kind]) for kind in lists}
-        pages = {kind: _page(connection, asking, lists[kind], place, kind, asked.limit) for kind in listed}
-        ledger = _ledger(connection, company, asking.as_of)
+        question = _question(connection, asking)
+        counts = {kind: _count(connection, question, lists[kind]) for kind in lists}
+        pages = {kind: _page(connection, question, lists[kind], place, kind, asked.limit) for kind in listed}
+        ledger = _ledger(connection, company, asking.as_of, past=asking.is_past)
     after: dict[str, str] = {kind: page.after for kind, page in pages.items() if page.after is not None}
     return {
         "as_of": asking.as_of,
@@ -94,8 +97,9 @@ def rows_of(database: Database, cursors: Cursors, company: Company, asked: Paged
     asking, place = _placed(cursors, asked, company, kind)
     selected = list_of(asking, kind)
     with database.transaction(company.company_id, asking.as_of) as connection:
-        count = _count(connection, asking, selected)
-        page = _page(connection, asking, selected, place, kind, asked.limit)
+        question = _question(connection, asking)
+        count = _count(connection, question, selected)
+        page = _page(connection, question, selected, place, kind, asked.limit)
     after = None if page.after is None else Place(asking.as_of, {kind: page.after})
     return {
         "as_of": asking.as_of,
@@ -121,7 +125,7 @@ def export(
     ):
         # A reader that stops reading must not keep the connection for ever.
         connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = {int(timeout_ms)}".encode())
-        statement = rows_statement(selected.filter, asking.question, selected.fields)
+        statement = rows_statement(selected.filter, _question(connection, asking), selected.fields)
         cursor.execute(statement.sql.encode(), statement.parameters)
         batches = iter(partial(cursor.fetchmany, _BATCH), [])
         first = next(batches, [])  # before anything is answered, in case that it fails
@@ -203,19 +207,23 @@ def _placed(cursors: Cursors, asked: Paged, company: Company, what: str) -> tupl
     return replace(asking, as_of=place.as_of, is_past=place.as_of < company.today), place
 
 
-def _count(connection: Connection, asking: Asking, selected: Listed) -> int:
-    [(count,)] = _run(connection, count_statement(selected.filter, asking.question))
+def _question(connection: Connection, asking: Asking) -> Question:
+    return asking.question(relations(connection, asking.company, asking.as_of))
+
+
+def _count(connection: Connection, question: Question, selected: Listed) -> int:
+    [(count,)] = _run(connection, count_statement(selected.filter, question))
     return int(count)
 
 
 def _page(
-    connection: Connection, asking: Asking, selected: Listed, place: Place | None, kind: Kind, limit: int
+    connection: Connection, question: Question, selected: Listed, place: Place | None, kind: Kind, limit: int
 ) -> _Page:
     """One row more than the page is asked for: it tells whether there is a next one."""
     if place and kind not in place.after:
         return _Page([])
     after = place.after[kind] if place else None
-    statement = rows_statement(selected.filter, asking.question, selected.fields, after=after, limit=limit + 1)
+    statement = rows_statement(selected.filter, question, selected.fields, after=after, limit=limit + 1)
     rows = list(map(selected.shown.row, _run(connection, statement)))
     return _Page(rows[:limit], str(rows[limit - 1]["source_id"]) if len(rows) > limit else None)
 
@@ -224,12 +232,12 @@ def _run(connection: Connection, statement: Statement) -> list[tuple[Any, ...]]:
     return connection.execute(statement.sql.encode(), statement.parameters).fetchall()
 
 
-def _ledger(connection: Connection, company: Company, as_of: date) -> Ledger:
+def _ledger(connection: Connection, company: Company, as_of: date, *, past: bool = True) -> Ledger:
     """Several currencies are told by what is quick to see: rates, or an account in another currency."""
     question = """
         SELECT EXISTS (SELECT FROM fx_rate WHERE company_id = %(company)s)
             OR EXISTS (SELECT FROM customer WHERE company_id = %(company)s AND currency <> %(base)s),
-            EXISTS (
+            %(past)s AND EXISTS (
                 SELECT FROM invoice AS i
                 WHERE i.company_id = %(company)s AND NOT 'balance' = ANY (i.derived)
                 AND i.balance <> i.amount - coalesce((
@@ -237,7 +245,7 @@ def _ledger(connection: Connection, company: Company, as_of: date) -> Ledger:
                     WHERE a.company_id = %(company)s AND a.customer_id = i.customer_id AND a.invoice_id = i.id), 0)),
             ARRAY (SELECT DISTINCT currency FROM fx_rate WHERE company_id = %(company)s AND date <= %(as_of)s)
     """
-    parameters = {"company": company.company_id, "base": company.base_currency, "as_of": as_of}
+    parameters = {"company": company.company_id, "base": company.base_currency, "as_of": as_of, "past": past}
     rows: list[tuple[Any, ...]] = connection.execute(question, parameters).fetchall()
     [(several_currencies, stated_balances, rated)] = rows
     return Ledger(several_currencies, stated_balances, (company.base_currency, *rated))

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from app.companies import Company
 from dsl import CATALOG, Analysis, analyze, everyone
 from dsl.compiler import Question
+from dsl.frames import Relations
 
 Level = Literal["customer", "group"]
 Kind = Literal["customers", "groups", "invoices", "payments", "credit_notes"]
@@ -95,9 +96,8 @@ class Asking:
     as_of: date
     is_past: bool
 
-    @property
-    def question(self) -> Question:
-        return Question(self.company.company_id, self.as_of, historic=self.is_past)
+    def question(self, relations: Relations) -> Question:
+        return Question(self.company.company_id, self.as_of, relations)
 
 
 def analysis_of(asked: Asked, *, answered: bool = False) -> Analysis:

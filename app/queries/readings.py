@@ -10,6 +10,7 @@ from app.queries.asked import Asked, Completing, Dated, analysis_of, ask
 from dsl import CATALOG, FilterError, typed
 from dsl.completer import complete
 from dsl.explainer import english
+from dsl.frames import Relations
 from dsl.statements import rows_statement
 from dsl.tree_json import to_json
 
@@ -26,11 +27,12 @@ def checked(asked: Dated, company: Company, ledger: Ledger) -> Document:
 
 
 def compiled(asked: Dated, company: Company) -> Document:
-    """The SQL is that of the whole answer."""
+    """The SQL is that of the whole answer, where the metrics of the company's current day are kept."""
     asking = ask(asked, company)
     analysis = asking.analysis
     selected = list_of(asking, "groups" if asked.level == "group" else "customers")
-    statement = rows_statement(selected.filter, asking.question, selected.fields)
+    question = asking.question(Relations.HISTORIC if asking.is_past else Relations.KEPT)
+    statement = rows_statement(selected.filter, question, selected.fields)
     return {
         "canonical": analysis.canonical,
         "english": english(analysis.lowered, asking.as_of),

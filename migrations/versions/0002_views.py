@@ -1,10 +1,8 @@
-"""The views: every metric, as of the day in the setting app.as_of.
+"""The views of documents as of the day in the setting app.as_of.
 
-There are two sets of relations with the same columns. For the company's today (and later) metrics and the status of
-promises are worked out from the tables as they stand; for an earlier day, from views of what had happened by then.
+There are two sets of relations with the same columns: for the company's today (and later) the tables as they stand,
+for an earlier day views of what had happened by then. The status of promises depends on the day in both.
 """
-
-from dataclasses import dataclass
 
 from alembic import op
 
@@ -13,24 +11,6 @@ down_revision = "0001"
 
 # A sub-select, because it is worked out once in a statement and a bare current_setting() once for every row.
 AS_OF = "(SELECT current_setting('app.as_of')::date AS day)"
-
-
-@dataclass(frozen=True)
-class Relations:
-    """What a set of views reads, and how the names of its metrics end."""
-
-    invoice: str
-    payment: str
-    credit_note: str
-    journal: str
-    activity: str
-    suffix: str
-
-
-CURRENT = Relations("invoice", "payment", "credit_note", "journal", "activity", suffix="")
-HISTORIC = Relations(
-    "invoice_as_of", "payment_as_of", "credit_note_as_of", "journal_as_of", "activity_as_of", suffix="_as_of"
-)
 
 
 def views() -> dict[str, str]:
@@ -44,16 +24,6 @@ def views() -> dict[str, str]:
         "activity_as_of": ACTIVITY_AS_OF,
         "promise_current": promise("payment", made="true"),
         "promise_as_of": promise("payment_as_of", made=f"(p.made_on <= {AS_OF} OR p.made_on IS NULL)"),
-        **metrics(CURRENT),
-        **metrics(HISTORIC),
-    }
-
-
-def metrics(relations: Relations) -> dict[str, str]:
-    return {
-        f"customer_metrics{relations.suffix}": customer_metrics(relations),
-        f"group_metrics{relations.suffix}": group_metrics(relations),
-        f"company_metrics{relations.suffix}": company_metrics(relations),
     }
 
 
@@ -82,15 +52,6 @@ def same_company(joined: str, to: str) -> str:
 def rounded(dividend: str, divisor: str) -> str:
     """The quotient as a whole number, half away from zero. `/` would round before, and so twice."""
     return f"div(2.0 * ({dividend}) + sign({dividend}) * abs({divisor}), 2.0 * nullif({divisor}, 0))"
-
-
-def quotient(dividend: str, divisor: str) -> str:
-    """The quotient with four decimals."""
-    return f"{rounded(f'1e4 * ({dividend})', divisor)} * 0.0001"
-
-
-def mean(value: str, where: str) -> str:
-    return quotient(f"sum({value}) FILTER (WHERE {where})", f"count({value}) FILTER (WHERE {where})")
 
 
 # ---------------------------------------------------------------- currencies
@@ -132,26 +93,7 @@ def counted(money: str) -> str:
     return known(f"coalesce({money}, 0)")
 
 
-# ---------------------------------------------------------------- the catalog's words, about a document d
-
-OPEN = "d.balance <> 0 AND d.status NOT IN ('void', 'closed')"
-OVERDUE = f"{OPEN} AND d.due_date < {AS_OF}"
-DUE = f"{OPEN} AND (d.due_date < {AS_OF}) IS NOT TRUE"
-DAYS_OVERDUE = f"{AS_OF} - d.due_date"
-SETTLED = "d.status NOT IN ('void', 'closed')"  # and there is a day of it, without which no difference of days is
-NOT_VOID = "d.status <> 'void'"
 PAID = "d.status = 'paid'"
-CREDIT_COUNTS = "d.status NOT IN ('voided', 'refunded')"
-BY_COMPANY = "d.by = 'company'"
-BY_CUSTOMER = "d.by = 'customer'"
-MESSAGE = f"{BY_COMPANY} AND d.kind IN ('email', 'sms', 'letter', 'call')"
-
-# The day before the period begins.
-TWELVE_MONTHS = f"({AS_OF} - interval '12 months')::date"
-
-
-def overdue_between(first: int, last: int) -> str:
-    return f"{OPEN} AND {DAYS_OVERDUE} BETWEEN {first} AND {last}"
 
 
 # ---------------------------------------------------------------- what had happened by a day
@@ -300,211 +242,4 @@ def promise(payment: str, *, made: str) -> str:
         GROUP BY p.company_id, p.customer_id, p.id
     ) passed ON {same_company("passed", "p")} AND passed.customer_id = p.customer_id AND passed.id = p.id
     WHERE {made}
-"""
-
-
-# ---------------------------------------------------------------- metrics
-
-
-@dataclass(frozen=True)
-class Level:
-    """Whose documents are added up, and in which currency; c and co are a document's customer and company."""
-
-    table: str
-    id: str
-    owner: str  # the id, as a document has it
-    currency: str
-
-    def summary(self, alias: str, source: str, columns: str) -> str:
-        """One row for each row of the table that has documents, joined to it.
-
-        To one row at most and LEFT, so that PostgreSQL leaves out a summary of which a query reads no column.
-        """
-        return f"""
-    LEFT JOIN (
-        SELECT d.company_id, {self.owner} AS owner, {columns}
-        FROM {source}
-        WHERE {self.owner} IS NOT NULL
-        GROUP BY d.company_id, {self.owner}
-    ) {alias} ON {same_company(alias, self.table)} AND {alias}.owner = {self.table}.{self.id}"""
-
-    def documents(self, relation: str) -> str:
-        """Documents d with what converts them: again joins that PostgreSQL can leave out."""
-        return f"""{relation} d
-        LEFT JOIN customer c ON c.company_id = d.company_id AND c.id = d.customer_id
-        LEFT JOIN company co ON co.company_id = d.company_id {rates(self.currency)}"""
-
-    def total(self, money: str, where: str) -> str:
-        return f"sum({converted(money, self.currency)}) FILTER (WHERE {where})"
-
-    def invoices(self, relations: Relations) -> str:
-        balance = converted("d.balance", self.currency)
-        return self.summary(
-            "i",
-            self.documents(relations.invoice),
-            f"""
-            {self.total("d.balance", OPEN)} AS balance,
-            {self.total("d.balance", DUE)} AS due,
-            {self.total("d.balance", OVERDUE)} AS overdue,
-            {self.total("d.balance", overdue_between(1, 30))} AS overdue_1_30,
-            {self.total("d.balance", overdue_between(31, 45))} AS overdue_31_45,
-            {self.total("d.balance", overdue_between(31, 60))} AS overdue_31_60,
-            {self.total("d.balance", overdue_between(46, 60))} AS overdue_46_60,
-            {self.total("d.balance", overdue_between(61, 90))} AS overdue_61_90,
-            {self.total("d.balance", f"{OVERDUE} AND {DAYS_OVERDUE} >= 91")} AS overdue_91_over,
-            max({balance}) FILTER (WHERE {OPEN}) AS largest,
-            {self.total("d.amount", f"{NOT_VOID} AND d.issue_date > {TWELVE_MONTHS} AND d.issue_date <= {AS_OF}")}
-                AS invoiced_12_months,
-            {self.total("d.amount", f"{NOT_VOID} AND d.issue_date > {AS_OF} - 365 AND d.issue_date <= {AS_OF}")}
-                AS invoiced_365_days,
-            count(*) FILTER (WHERE {NOT_VOID}) AS number,
-            count(*) FILTER (WHERE {OPEN}) AS open_number,
-            count(*) FILTER (WHERE {DUE}) AS due_number,
-            count(*) FILTER (WHERE {OVERDUE}) AS overdue_number,
-            max({DAYS_OVERDUE}) FILTER (WHERE {OVERDUE}) AS days_overdue,
-            {mean(DAYS_OVERDUE, OVERDUE)} AS average_days_overdue,
-            {mean("d.settled_on - d.due_date", SETTLED)} AS average_days_late,
-            {mean("d.settled_on - d.issue_date", SETTLED)} AS average_days_to_pay""",
-        )
-
-    def payments(self, relations: Relations) -> str:
-        return self.summary(
-            "p",
-            self.documents(relations.payment),
-            f"""
-            {self.total("d.amount_remaining", PAID)} AS remaining,
-            {self.total("d.amount_remaining", f"{PAID} AND d.kind = 'prepayment'")} AS prepaid,
-            {self.total("d.amount_remaining", f"{PAID} AND d.kind <> 'prepayment'")} AS overpaid,
-            max(d.date) FILTER (WHERE {PAID}) AS latest""",
-        )
-
-    def credit_notes(self, relations: Relations) -> str:
-        return self.summary(
-            "n",
-            self.documents(relations.credit_note),
-            f"{self.total('d.amount_remaining', CREDIT_COUNTS)} AS remaining",
-        )
-
-    def journals(self, relations: Relations) -> str:
-        return self.summary("j", self.documents(relations.journal), f"{self.total('d.balance', 'true')} AS balance")
-
-
-CUSTOMER = Level("customer", id="id", owner="d.customer_id", currency="c.currency")
-GROUP = Level("customer_group", id="id", owner="c.group_id", currency="co.base_currency")
-COMPANY = Level("company", id="company_id", owner="d.company_id", currency="co.base_currency")
-
-BALANCE_TOTAL = """(
-            coalesce(i.balance, 0) - coalesce(n.remaining, 0) - coalesce(p.remaining, 0) + coalesce(j.balance, 0)
-        )"""
-
-
-def utilisation(limit: str) -> str:
-    return known(quotient(f"100 * {BALANCE_TOTAL}", limit))
-
-
-def customer_metrics(relations: Relations) -> str:
-    contacts = """
-            count(*) > 0 AS available,
-            bool_or(d.email_valid) AS email,
-            bool_or(d.phone IS NOT NULL) AS phone"""
-    activities = f"""
-            max(d.date) FILTER (WHERE {BY_COMPANY}) AS by_company,
-            max(d.date) FILTER (WHERE {MESSAGE}) AS message,
-            max(d.date) FILTER (WHERE {MESSAGE} AND d.is_manual) AS manual_message,
-            max(d.date) FILTER (WHERE {BY_CUSTOMER}) AS by_customer,
-            max(d.date) FILTER (WHERE {BY_CUSTOMER} AND d.kind IN ('reply', 'call')) AS answer"""
-    return f"""
-    SELECT
-        customer.company_id AS company_id,
-        customer.id AS customer_id,
-        i.average_days_late AS average_days_late,
-        {counted("i.due")} AS balance_due,
-        {counted("i.overdue")} AS balance_overdue,
-        {counted("i.overdue_1_30")} AS balance_overdue_1_30,
-        {counted("i.overdue_31_45")} AS balance_overdue_31_45,
-        {counted("i.overdue_31_60")} AS balance_overdue_31_60,
-        {counted("i.overdue_46_60")} AS balance_overdue_46_60,
-        {counted("i.overdue_61_90")} AS balance_overdue_61_90,
-        {counted("i.overdue_91_over")} AS balance_overdue_91_over,
-        {known(BALANCE_TOTAL)} AS balance_total,
-        coalesce(k.available, false) AS contact_details_available,
-        coalesce(customer.country, company.country) AS country,
-        {utilisation("customer.credit_limit")} AS credit_limit_utilisation,
-        customer.chasing_paused AND coalesce(customer.chasing_paused_until >= {AS_OF}, true) AS chasing_paused,
-        {AS_OF} - customer.created_on AS days_since_created,
-        parent.name AS group_parent,
-        coalesce(customer_group.parent_customer_id = customer.id, false) AS is_group_parent,
-        coalesce(i.number, 0) AS invoices_count,
-        a.by_company AS last_company_action_date,
-        a.message AS last_company_communication_date,
-        a.manual_message AS last_company_manual_communication_date,
-        greatest(a.by_customer, p.latest) AS last_customer_action_date,
-        a.answer AS last_customer_communication_date,
-        greatest(a.by_company, a.by_customer, p.latest) AS last_action_date,
-        p.latest AS last_payment_date,
-        i.days_overdue AS max_days_overdue,
-        coalesce(k.email, false) AS email_available,
-        coalesce(i.open_number, 0) AS open_invoices,
-        coalesce(i.due_number, 0) AS open_invoices_due,
-        coalesce(i.overdue_number, 0) AS open_invoices_overdue,
-        {counted("p.overpaid")} AS overpayments,
-        coalesce(k.phone, false) AS phone_available,
-        {counted("p.prepaid")} AS prepayments,
-        {counted("p.remaining")} AS total_unallocated,
-        i.average_days_to_pay AS average_days_to_pay,
-        i.average_days_overdue AS average_days_overdue,
-        {counted("i.invoiced_12_months")} AS amount_invoiced_12m,
-        {known("i.largest")} AS largest_open_balance
-    FROM customer
-    LEFT JOIN company ON company.company_id = customer.company_id
-    LEFT JOIN customer_group
-        ON customer_group.company_id = customer.company_id AND customer_group.id = customer.group_id
-    LEFT JOIN customer parent
-        ON parent.company_id = customer_group.company_id AND parent.id = customer_group.parent_customer_id
-    {CUSTOMER.invoices(relations)}
-    {CUSTOMER.payments(relations)}
-    {CUSTOMER.credit_notes(relations)}
-    {CUSTOMER.journals(relations)}
-    {CUSTOMER.summary("k", "contact d", contacts)}
-    {CUSTOMER.summary("a", f"{relations.activity} d", activities)}
-"""
-
-
-def group_metrics(relations: Relations) -> str:
-    return f"""
-    SELECT
-        customer_group.company_id AS company_id,
-        customer_group.id AS group_id,
-        {counted("i.due")} AS balance_due,
-        {counted("i.overdue")} AS balance_overdue,
-        {known(BALANCE_TOTAL)} AS balance_total,
-        {utilisation("customer_group.credit_limit")} AS credit_limit_utilisation,
-        i.days_overdue AS max_days_overdue,
-        coalesce(i.due_number, 0) AS open_invoices_due,
-        coalesce(i.overdue_number, 0) AS open_invoices_overdue,
-        coalesce(m.number, 0) AS members_count,
-        parent.name AS parent
-    FROM customer_group
-    LEFT JOIN customer parent
-        ON parent.company_id = customer_group.company_id AND parent.id = customer_group.parent_customer_id
-    {GROUP.invoices(relations)}
-    {GROUP.payments(relations)}
-    {GROUP.credit_notes(relations)}
-    {GROUP.journals(relations)}
-    LEFT JOIN (
-        SELECT c.company_id, c.group_id, count(*) AS number
-        FROM customer c
-        GROUP BY c.company_id, c.group_id
-    ) m ON m.company_id = customer_group.company_id AND m.group_id = customer_group.id
-"""
-
-
-def company_metrics(relations: Relations) -> str:
-    return f"""
-    SELECT
-        company.company_id AS company_id,
-        i.average_days_to_pay AS average_days_to_pay,
-        {known(quotient("365 * coalesce(i.balance, 0)", "i.invoiced_365_days"))} AS dso
-    FROM company
-    {COMPANY.invoices(relations)}
 """
