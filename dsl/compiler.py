@@ -1,6 +1,7 @@
 """Typed tree to SQLAlchemy. `company_id = :company` on every relation; no JOIN to a to-many entity, ever."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -29,9 +30,12 @@ _Tested = typed.Compare | typed.Range | typed.OneOf | typed.Absent
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """For whom and for which day a statement is compiled, and the relations that hold it."""
+    """For whom and for which day a statement is compiled, and the relations that hold it.
 
-    company: int
+    Without a company it is a sweep over all: rows come with their company, counts one for each.
+    """
+
+    company: int | None
     as_of: date
     relations: Relations
 
@@ -42,7 +46,9 @@ def select_rows(
     compiler = _Compiler(question)
     root = compiler.open_root(filter_.root)
     condition = compiler.predicate(filter_.condition)
-    columns = [compiler.field(row, found).label(name) for name, (row, found) in fields.items()]
+    columns: list[Sql] = [compiler.field(row, found).label(name) for name, (row, found) in fields.items()]
+    if question.company is None:
+        columns = [root.column("company_id"), *columns]
     key = sa.collate(root.column("source_id"), "C")
     conditions = [condition] if after is None else [condition, key > sa.bindparam("after", after, sa.Text)]
     rows = root.select(*columns, where=conditions).order_by(key)
@@ -52,21 +58,44 @@ def select_rows(
 def select_count(filter_: Filter, question: Question) -> sa.Select[Any]:
     compiler = _Compiler(question)
     root = compiler.open_root(filter_.root)
-    return root.select(sa.func.count(), where=[compiler.predicate(filter_.condition)])
+    condition = compiler.predicate(filter_.condition)
+    if question.company is None:
+        company = root.column("company_id")
+        return root.select(company, sa.func.count(), where=[condition]).group_by(company)
+    return root.select(sa.func.count(), where=[condition])
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """One SELECT while it is written: its own row, and all that are at hand in it."""
+
+    own: Frame
+    frames: dict[Row, Frame]
 
 
 @dataclass
 class _Compiler:
     question: Question
-    frames: dict[Row, Frame] = field(default_factory=dict)
+    scopes: list[_Scope] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.company: Sql = sa.bindparam("company", self.question.company, sa.BigInteger)
+        company = self.question.company
+        self.company: Sql | None = None if company is None else sa.bindparam("company", company, sa.BigInteger)
         self.as_of: Sql = sa.bindparam("as_of", self.question.as_of, sa.Date)
 
+    @contextmanager
+    def opened(self, row: Row) -> Iterator[Frame]:
+        """A SELECT over the row's relation, inside the one that is being written."""
+        yield self.open(row)
+        self.scopes.pop()
+
     def open(self, row: Row) -> Frame:
-        """A SELECT over the row's relation begins."""
-        frame = self.frames[row] = Frame(row, self.question.relations, self.company, self._table(row.entity))
+        table = self._table(row.entity)
+        around = self.scopes[-1].own.table.c.company_id if self.scopes else None
+        company = around if self.company is None else self.company
+        inner = table.c.company_id if self.company is None else self.company
+        frame = Frame(row, self.question.relations, table, company, inner)
+        self.scopes.append(_Scope(frame, {row: frame}))
         return frame
 
     def open_root(self, row: Row) -> Frame:
@@ -75,36 +104,49 @@ class _Compiler:
         inner = frame
         while (owner := inner.row.owner) is not None:
             inner = self.joined_owner(inner, owner)
-            self.frames[owner] = inner
+            self.scopes[-1].frames[owner] = inner
         return frame
 
     def _table(self, entity: Entity) -> sa.FromClause:
         return relation(entity, self.question.relations).alias()
 
-    def frame(self, row: Row) -> Frame:
-        """The frame of a row; one that is at hand joins the SELECT of the row it belongs to."""
-        if row not in self.frames:
-            assert row.owner is not None
-            self.frames[row] = self._joined(row, self.frame(row.owner))
-        return self.frames[row]
+    def frame(self, row: Row, levels: int = 2) -> Frame:
+        """The frame of a row: of this SELECT or the one around it, where it can be (`levels` 1: of this one).
+
+        What is at hand beside a row joins that row's SELECT. What belongs to a SELECT further out is joined again if
+        it is the owner of a row nearer by: a distributed database refuses references across two levels.
+        """
+        near = self.scopes[: -levels - 1 : -1]
+        for scope in near:
+            if row in scope.frames:
+                return scope.frames[row]
+        for scope in near:
+            for known, frame in list(scope.frames.items()):
+                owner = known.owner
+                if owner and row in _line(owner) and owner not in scope.frames and not _is_beside(known):
+                    scope.frames[owner] = self.joined_owner(frame, owner)
+                    return self.frame(row, levels)
+        if row.owner is not None and _is_beside(row):
+            beside = self.frame(row.owner, levels)
+            scope = next(scope for scope in self.scopes[::-1] if beside in scope.frames.values())
+            scope.frames[row] = self._joined(row, beside)
+            return scope.frames[row]
+        return next(scope.frames[row] for scope in self.scopes[::-1] if row in scope.frames)
 
     def _joined(self, row: Row, owner: Frame) -> Frame:
         table = self._table(row.entity)
         optional = row.entity.name == "group"
-        frame = Frame(row, self.question.relations, self.company, table, owner.joins, optional)
-        links = {
-            "customer": lambda: table.c.id == owner.column("customer_id"),
-            "group": lambda: table.c.id == owner.column("group_id"),
-            "company": sa.true,
-        }
-        on = sa.and_(table.c.company_id == self.company, links[row.entity.name]())
+        company = owner.inner_company
+        frame = Frame(row, self.question.relations, table, company, company, owner.joins, optional)
+        link = table.c.id == owner.column("group_id") if optional else sa.true()
+        on = sa.and_(table.c.company_id == company, link)
         owner.join(row, lambda: (table, on, optional))
         return frame
 
     def field(self, row: Row, found: Field) -> Sql:
         frame = self.frame(row)
         others = related(self.question.relations)
-        return found.sql(Sources(frame.column, frame.metric, self.as_of, others, self.company))
+        return found.sql(Sources(frame.column, frame.metric, self.as_of, others, frame.inner_company))
 
     # ------------------------------------------------------------ predicates
 
@@ -135,13 +177,19 @@ class _Compiler:
                 assert_never(node)
 
     def exists(self, row: Row, condition: Predicate) -> sa.Exists:
-        frame = self.open(row)
-        conditions = [self.link(frame), self.predicate(condition)]
+        with self.opened(row) as frame:
+            conditions = [self.link(frame), self.predicate(condition)]
         return frame.select(sa.literal_column("1"), where=conditions).exists()
 
     def link(self, frame: Frame) -> Test:
-        assert frame.row.owner is not None
-        return self.owner_key(frame) == self.frame(frame.row.owner).column("id")
+        """To the owner, or to a row of the same owner around it."""
+        owner, around = frame.row.owner, self.scopes[-2]
+        assert owner is not None
+        if owner in around.frames:
+            return self.owner_key(frame) == around.frames[owner].column("id")
+        if around.own.row.owner == owner:
+            return self.owner_key(frame) == self.owner_key(around.own)
+        return self.owner_key(frame) == self.frame(owner).column("id")
 
     def owner_key(self, frame: Frame) -> Sql:
         return frame.column("group_id" if frame.row.entity.name == "customer" else "customer_id")
@@ -179,6 +227,9 @@ class _Compiler:
     def one_of(self, operator: Operator, operand: Operand, values: tuple[Operand, ...]) -> Test:
         assert operator.sql is not None
         if operand.type.kind not in QUANTITIES:
+            match values:
+                case (typed.Unbound(name=name, many=True),):
+                    return operator.sql(self.plain(operand), sa.bindparam(f"parameter_{name}", None, ARRAY(sa.Text)))
             texts = [value.value for value in values if isinstance(value, typed.Value)]
             if len(texts) == len(values):
                 return operator.sql(self.plain(operand), sa.bindparam(None, texts, ARRAY(sa.Text)))
@@ -258,8 +309,10 @@ class _Compiler:
         match node:
             case typed.FieldOf(row, found):
                 return Quantity(self.field(row, found), SCALE if found.type.kind is Kind.MONEY else 1)
-            case typed.Unbound(name=name):
+            case typed.Unbound(name=name, denominator=None):
                 return Quantity(sa.bindparam(f"parameter_{name}", None, sa.Numeric), 1)
+            case typed.Unbound(name=name, denominator=int(denominator)):
+                return Quantity(sa.bindparam(f"parameter_{name}", None, sa.BigInteger), denominator)
             case typed.Factor(inner):
                 found_quantity = self.quantity(inner)
                 return Quantity(found_quantity.numerator, product(found_quantity.denominator, 100))
@@ -291,21 +344,26 @@ class _Compiler:
         if currency.code:
             return sa.bindparam(None, currency.code, sa.Text)
         if currency.row:
-            return self.frame(currency.row).column("currency")
+            return self.frame(currency.row, levels=1).column("currency")  # a rate is looked up one SELECT further in
         company = sa.table("company", sa.column("company_id"), sa.column("base_currency")).alias()
-        return sa.select(company.c.base_currency).where(company.c.company_id == self.company).scalar_subquery()
+        base = sa.select(company.c.base_currency).where(company.c.company_id == self._inner_company())
+        return base.correlate_except(company).scalar_subquery()
+
+    def _inner_company(self) -> Sql:
+        return self.scopes[-1].own.inner_company
 
     def _rate(self, code: Sql) -> Sql:
         rates = sa.table("fx_latest", sa.column("company_id"), sa.column("currency"), sa.column("rate")).alias()
-        latest = sa.select(rates.c.rate).where(rates.c.company_id == self.company, rates.c.currency == code)
+        latest = sa.select(rates.c.rate).where(rates.c.company_id == self._inner_company(), rates.c.currency == code)
         return latest.correlate_except(rates).scalar_subquery()
 
     # ------------------------------------------------------------ aggregates
 
     def _scalar(self, node: typed.Aggregated) -> Sql:
-        frame = self.open(node.row)
-        conditions = [self.link(frame), self.predicate(node.where)]
-        return frame.select(self.reduced(node).numerator, where=conditions).scalar_subquery()
+        with self.opened(node.row) as frame:
+            conditions = [self.link(frame), self.predicate(node.where)]
+            value = self.reduced(node).numerator
+        return frame.select(value, where=conditions).scalar_subquery()
 
     def _scale(self, node: typed.Aggregated) -> int:
         if node.function == "AVG":
@@ -339,14 +397,15 @@ class _Compiler:
         return Quantity(result, scale)
 
     def _first(self, node: typed.FirstOf, value: Callable[[Operand], Sql]) -> Sql:
-        frame = self.open(node.row)
-        conditions = [self.link(frame), self.predicate(node.where)]
-        keys = [self._sort_key(operand) for operand, _ in node.keys]
+        with self.opened(node.row) as frame:
+            conditions = [self.link(frame), self.predicate(node.where)]
+            keys = [self._sort_key(operand) for operand, _ in node.keys]
+            first = value(node.operand)
         order = [
             (key.desc() if descending else key.asc()).nulls_last()
             for key, (_, descending) in zip(keys, node.keys, strict=True)
         ]
-        rows = frame.select(value(node.operand), where=conditions)
+        rows = frame.select(first, where=conditions)
         return rows.order_by(*order, sa.collate(frame.column("source_id"), "C")).limit(1).scalar_subquery()
 
     def _sort_key(self, operand: Operand) -> Sql:
@@ -376,24 +435,27 @@ class _Compiler:
         outer = self.frame(owner)
         inner = _Compiler(self.question)
         inner.company, inner.as_of = self.company, self.as_of
-        frame = inner.open(aggregate.row)
-        if owner in inside:
-            inner.frames[owner] = inner.joined_owner(frame, owner)
-        where = inner.predicate(aggregate.where)
-        value = inner.reduced(aggregate)
-        having = _WithAggregate(self.question, {}, aggregate, value).test(node)
+        with inner.opened(aggregate.row) as frame:
+            if owner in inside:
+                inner.scopes[-1].frames[owner] = inner.joined_owner(frame, owner)
+            where = inner.predicate(aggregate.where)
+            value = inner.reduced(aggregate)
+        having = _WithAggregate(self.question, [], aggregate, value).test(node)
         key = self.owner_key(frame)
-        groups = frame.select(key, where=[where, key.is_not(None)]).group_by(key)
+        swept = [frame.column("company_id")] if self.company is None else []
+        groups = frame.select(*swept, key, where=[where, key.is_not(None)]).group_by(*swept, key)
+        found = sa.tuple_(outer.column("company_id"), outer.column("id")) if swept else outer.column("id")
         if holds_for_none:
-            return outer.column("id").not_in(groups.having(having.is_not(sa.true())))
-        return outer.column("id").in_(groups.having(having))
+            return found.not_in(groups.having(having.is_not(sa.true())))
+        return found.in_(groups.having(having))
 
     def joined_owner(self, frame: Frame, owner: Row) -> Frame:
         """The row's owner in the same SELECT: there is exactly one."""
         table = self._table(owner.entity)
-        on = sa.and_(table.c.company_id == self.company, table.c.id == self.owner_key(frame))
+        company = frame.inner_company
+        on = sa.and_(table.c.company_id == company, table.c.id == self.owner_key(frame))
         frame.join(owner, lambda: (table, on, False))
-        return Frame(owner, self.question.relations, self.company, table, frame.joins)
+        return Frame(owner, self.question.relations, table, company, company, frame.joins)
 
 
 @dataclass
@@ -408,6 +470,18 @@ class _WithAggregate(_Compiler):
 
     def plain(self, node: Operand) -> Sql:
         return self.value.numerator if node is self.aggregate and self.value else super().plain(node)
+
+
+def _is_beside(row: Row) -> bool:
+    """Whether there is one such row for each owner: not so of documents, and of members of a group."""
+    return row.entity.name in ("group", "company")
+
+
+def _line(row: Row) -> Iterator[Row]:
+    """The row, its owner, the owner's owner."""
+    yield row
+    if row.owner is not None:
+        yield from _line(row.owner)
 
 
 def _rows_read(aggregate: typed.Aggregated) -> frozenset[Row]:

@@ -70,14 +70,15 @@ _RELATED = {"activity": sa.table("activity", *map(sa.column, _ABOUT_INVOICES)), 
 _RELATED_AS_OF = {"activity": sa.table("activity_as_of", *map(sa.column, _ABOUT_INVOICES)), "invoice": _INVOICE}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Frame:
     """A row variable while its SELECT is written: its relation, and the to-one relations its fields need."""
 
     row: Row
     relations: Relations
-    company: Sql
     table: sa.FromClause
+    company: Sql | None  # that of the SELECT around it, or the one asked about; None at the root of a sweep
+    inner_company: Sql  # what the other relations of this SELECT are tied to
     joins: dict[object, tuple[sa.FromClause, Test, bool]] = field(default_factory=dict)
     optional: bool = False  # a customer may have no group
 
@@ -87,7 +88,7 @@ class Frame:
     def metric(self, name: str) -> Sql:
         def join() -> tuple[sa.FromClause, Test, bool]:
             metrics = _metrics(self.row.entity, self.relations).alias()
-            conditions = [metrics.c.company_id == self.company]
+            conditions = [metrics.c.company_id == self.inner_company]
             if self.row.entity.name != "company":
                 conditions.append(metrics.c[f"{self.row.entity.name}_id"] == self.column("id"))
             return metrics, sa.and_(*conditions), self.optional
@@ -106,4 +107,5 @@ class Frame:
         # Left to itself SQLAlchemy correlates with the next SELECT only and lists tables of those further out again.
         own = [self.table, *(relation for relation, _, _ in self.joins.values())]
         rows = sa.select(*columns).select_from(source).correlate_except(*own)
-        return rows.where(self.table.c.company_id == self.company, *where)
+        tied = [] if self.company is None else [self.table.c.company_id == self.company]
+        return rows.where(*tied, *where)

@@ -30,9 +30,13 @@ def literal(value: Fraction) -> Quantity:
 
 def number(value: Decimal) -> Sql:
     """Whole numbers bind as bigint, so that an index on a bigint column serves."""
-    if value == value.to_integral_value() and abs(value) < 2**63:
+    if fits_bigint(value):
         return sa.bindparam(None, int(value), sa.BigInteger)
     return sa.bindparam(None, value, sa.Numeric)
+
+
+def fits_bigint(value: Decimal) -> bool:
+    return value == value.to_integral_value() and abs(value) < 2**63
 
 
 def _over(quantity: Quantity, denominator: int) -> Sql:

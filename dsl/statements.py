@@ -1,4 +1,4 @@
-"""SQL text and parameters for psycopg, kept by filter: the same filters are asked over and over, for every company."""
+"""SQL text and parameters for psycopg, kept by shape: alike filters are asked over and over, for every company."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from dsl.catalog import Field
 from dsl.compiler import Fields, Question, select_count, select_rows
 from dsl.frames import Relations
+from dsl.shapes import shaped
 from dsl.typed import Filter, Row
 
 
@@ -36,20 +37,22 @@ def rows_statement(
 ) -> Statement:
     """The rows that meet the filter, each with `fields`, in the order of source_id; `after` is the last one seen."""
     columns = tuple((name, row, found) for name, (row, found) in fields.items())
-    kept = _kept_rows(filter_, question.as_of, question.relations, columns, after is not None, limit is not None)
-    return _asked_by(question, kept, after=after, limit=limit)
+    shape, values = shaped(filter_)
+    kept = _kept_rows(shape, question.as_of, question.relations, columns, after is not None, limit is not None)
+    return _asked_by(question, kept, values, after=after, limit=limit)
 
 
 def count_statement(filter_: Filter, question: Question) -> Statement:
-    return _asked_by(question, _kept_count(filter_, question.as_of, question.relations))
+    shape, values = shaped(filter_)
+    return _asked_by(question, _kept_count(shape, question.as_of, question.relations), values)
 
 
-def _asked_by(question: Question, kept: Statement, **values: object) -> Statement:
-    given = {name: value for name, value in values.items() if value is not None}
-    return Statement(kept.sql, {**kept.parameters, "company": question.company, **given})
+def _asked_by(question: Question, kept: Statement, values: Mapping[str, Any], **page: object) -> Statement:
+    given = {name: value for name, value in page.items() if value is not None}
+    return Statement(kept.sql, {**kept.parameters, "company": question.company, **values, **given})
 
 
-# What is kept has no company in it.
+# What is kept has neither the company in it nor the values that fields are compared with.
 _KEPT = 2_000
 
 

@@ -59,10 +59,12 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Unbound:
-    """A parameter whose value has not come yet."""
+    """A parameter whose value has not come yet; `denominator` is what a whole number is over, `many` a list."""
 
     type: Type
     name: str
+    denominator: int | None = None
+    many: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 import random
 import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +15,7 @@ from app.database import Connection, Database
 from app.kept import KEPT, Keeper, Verdict, kept_day, rebuild, refresh, relations, verify
 from dsl.frames import Relations
 from tests.oracle.ledger import write_folder
-from tests.oracle.random_ledgers import Record, random_ledger
+from tests.oracle.random_ledgers import random_ledger
 from tests.test_imports import Company, make_company
 from tests.worlds import TODAY, load
 
@@ -47,7 +49,7 @@ def test_it_stays_equal_over_imports_and_days(database: Database, seed: int) -> 
             other = random_ledger(rng, first.case.company, day, day)
             filled = [name for name in rows if rows[name]]
             names = rng.sample(filled, rng.randint(1, 4))
-            part = {name: mixed(rng, list(rows[name]), list(other.get(name, []))) for name in names}
+            part = {name: mixed(rng, rows[name], other.get(name, [])) for name in names}
             with tempfile.TemporaryDirectory() as folder:
                 write_folder(Path(folder), part)
                 on.run(Path(folder), skip_bad_rows=True)
@@ -58,7 +60,9 @@ def test_it_stays_equal_over_imports_and_days(database: Database, seed: int) -> 
         is_kept(on, day)
 
 
-def mixed(rng: random.Random, rows: list[Record], others: list[Record]) -> list[Record]:
+def mixed(
+    rng: random.Random, rows: Sequence[Mapping[str, str]], others: Sequence[Mapping[str, str]]
+) -> list[Mapping[str, str]]:
     """A part of the rows, a third of them with the values that their namesakes have in another ledger."""
     chosen = rng.sample(rows, rng.randint(min(1, len(rows)), len(rows)))
     namesakes = {row["source_id"]: row for row in others if "source_id" in row}
@@ -76,6 +80,21 @@ def test_a_new_day_writes_those_again_who_cross_an_edge(company: Company, edge: 
         with company.database.transaction(company.company_id, write=True) as connection:
             assert refresh(connection, company.company_id, day) <= 1
         is_kept(company, day)
+
+
+# After a leap day twelve months and 365 days do not begin on the same day.
+@pytest.mark.parametrize("age", [364, 365, 366, 367])
+def test_a_new_day_writes_those_again_who_leave_a_window(database: Database, age: int) -> None:
+    first = date(2028, 3, 30)
+    company = company_on(database, first)
+    issued = date(2028, 3, 31) - timedelta(days=age)
+    row = f"I1,C1,{issued},{issued},100,0,2027-05-05"
+    invoices = f"source_id,customer_id,issue_date,due_date,amount,balance,settled_on\n{row}\n"
+    company.load({"customers": "source_id\nC1\nC2\n", "invoices": invoices})
+    for days in range(1, 4):
+        with company.database.transaction(company.company_id, write=True) as connection:
+            refresh(connection, company.company_id, first + timedelta(days=days))
+        is_kept(company, first + timedelta(days=days))
 
 
 def test_a_group_and_its_members_know_of_each_other(company: Company) -> None:
@@ -118,6 +137,9 @@ def test_a_rate_that_begins_to_hold_is_a_change_of_day(company: Company) -> None
         refresh(connection, company.company_id, tomorrow)
     is_kept(company, tomorrow)
     assert company.rows("SELECT balance_total FROM customer_metrics ORDER BY customer_id")[0] == (2_000_000,)
+    replace(company, today=tomorrow).load({"fx_rates": f"currency,date,rate\nUSD,{tomorrow},4\n"})
+    is_kept(company, tomorrow)
+    assert company.rows("SELECT balance_total FROM customer_metrics ORDER BY customer_id")[0] == (4_000_000,)
 
 
 def test_an_import_that_changes_nothing_touches_nobody(company: Company) -> None:
@@ -159,7 +181,7 @@ def test_which_relations_answer_for_a_day(company: Company) -> None:
             Relations.KEPT,
             Relations.LIVE,
         ]
-    tomorrow = Company(company.database, company.company_id, "EUR", "Europe/Berlin", TODAY + day)
+    tomorrow = replace(company, today=TODAY + day)
     with company.database.transaction(company.company_id) as connection:
         assert relations(connection, tomorrow, TODAY + day) is Relations.LIVE
 
@@ -179,7 +201,7 @@ def test_a_wrong_row_is_found_and_mended(company: Company) -> None:
 
 def test_the_keeper_brings_a_company_to_its_new_day(company: Company) -> None:
     company.load({"customers": "source_id\nC1\n"})
-    tomorrow = Company(company.database, company.company_id, "EUR", "Europe/Berlin", TODAY + timedelta(days=1))
+    tomorrow = replace(company, today=TODAY + timedelta(days=1))
     keeper = Keeper(company.database)
     keeper.consider(tomorrow)
     keeper.consider(tomorrow)

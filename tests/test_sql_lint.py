@@ -58,11 +58,22 @@ def faults_of(select: exp.Select) -> Iterator[str]:
             yield f"reads from {source.sql()}"
         elif source.alias_or_name not in tied:
             yield f"{source.alias_or_name} is not tied to the company"
+    around = select.parent_select
+    near = {*aliases(select), *(aliases(around) if around else ())}
+    for column in select.find_all(exp.Column):
+        if column.parent_select is select and column.table and column.table not in near:
+            yield f"refers to {column.table} across two levels"
     for join in joins:
         if not join.args.get("on") or join.kind == "CROSS":
             yield f"joins {join.this.alias_or_name} without a condition"
         if join.this.name in TO_MANY_RELATIONS:
             yield f"joins {join.this.name}, of which there are many"
+
+
+def aliases(select: exp.Select) -> set[str]:
+    start = select.args.get("from_")
+    sources = [*([start.this] if start else []), *(join.this for join in select.args.get("joins") or [])]
+    return {source.alias_or_name for source in sources}
 
 
 def ties(select: exp.Select, joins: list[exp.Join]) -> Iterator[str]:
@@ -131,6 +142,12 @@ def literals_of_the_catalog() -> set[str]:
             "SELECT 1 FROM customer AS c JOIN invoice AS i ON i.company_id = %(company)s AND i.customer_id = c.id"
             " WHERE c.company_id = %(company)s",
             "joins invoice, of which there are many",
+        ),
+        (
+            "SELECT 1 FROM customer AS c WHERE c.company_id = %(company)s AND EXISTS (SELECT 1 FROM invoice AS i"
+            " WHERE i.company_id = %(company)s AND i.customer_id = c.id AND EXISTS (SELECT 1 FROM payment AS p"
+            " WHERE p.company_id = %(company)s AND p.customer_id = c.id))",
+            "refers to c across two levels",
         ),
         ("SELECT 1 FROM (SELECT 1) AS x", "reads from (SELECT 1) AS x"),
         ("SELECT now()", "reads now"),

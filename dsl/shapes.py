@@ -1,0 +1,86 @@
+"""The shape of a filter: itself without the values that it compares fields with.
+
+SQL is written once for each shape and then serves all filters that differ in those values only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from dsl.quantities import SCALE, fits_bigint
+from dsl.typed import (
+    And,
+    Block,
+    Compare,
+    Exists,
+    FieldOf,
+    Filter,
+    Not,
+    OneOf,
+    Operand,
+    Or,
+    Predicate,
+    Range,
+    Unbound,
+    Value,
+)
+from dsl.types import QUANTITIES, Kind
+
+Values = dict[str, Any]
+
+
+@lru_cache(maxsize=2_000)
+def shaped(filter_: Filter) -> tuple[Filter, Mapping[str, Any]]:
+    """The filter with open parameters in place of the values, and what they are given.
+
+    A value that decides more than what a field is compared with (in a calculation, beside an aggregate) stays.
+    """
+    values: Values = {}
+    return Filter(filter_.root, _shape(filter_.condition, values)), values
+
+
+def _shape(condition: Predicate, values: Values) -> Predicate:
+    match condition:
+        case And(items) | Or(items):
+            return replace(condition, conditions=tuple(_shape(item, values) for item in items))
+        case Not(inner) | Exists(_, inner) | Block(_, _, inner):
+            return replace(condition, condition=_shape(inner, values))
+        case Compare(_, FieldOf() as operand, right):
+            return replace(condition, right=_opened(operand, right, values))
+        case Compare(_, left, FieldOf() as operand):
+            return replace(condition, left=_opened(operand, left, values))
+        case Range(_, FieldOf() as operand, low, high):
+            return replace(condition, low=_opened(operand, low, values), high=_opened(operand, high, values))
+        case OneOf(_, FieldOf() as operand, listed):
+            return replace(condition, values=_opened_list(operand, listed, values))
+        case _:
+            return condition
+
+
+def _opened(beside: FieldOf, operand: Operand, values: Values) -> Operand:
+    match operand:
+        case Value(type, Decimal() as number):
+            scale = SCALE if beside.type.kind is Kind.MONEY or number != number.to_integral_value() else 1
+            scaled = number * scale
+            return _named(Unbound(type, "", scale), int(scaled), values) if fits_bigint(scaled) else operand
+        case Value(type, str() | date() as value):
+            return _named(Unbound(type, ""), value, values)
+        case _:
+            return operand
+
+
+def _opened_list(beside: FieldOf, listed: tuple[Operand, ...], values: Values) -> tuple[Operand, ...]:
+    texts = [item.value for item in listed if isinstance(item, Value)]
+    if beside.type.kind in QUANTITIES or len(texts) < len(listed):
+        return listed
+    return (_named(Unbound(beside.type, "", many=True), texts, values),)
+
+
+def _named(parameter: Unbound, value: object, values: Values) -> Unbound:
+    """No parameter that a filter names begins with a digit."""
+    name = str(len(values) + 1)
+    values[f"parameter_{name}"] = value
+    return replace(parameter, name=name)

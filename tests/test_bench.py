@@ -1,0 +1,72 @@
+"""The benchmark runs, and all it compares has the same answers. Timings are no tests."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from app.bench import __main__ as bench
+from app.bench import duck, queries
+from app.bench.asking import asked_in
+from app.bench.ledger import Place, Size, placed
+from app.bench.questions import QUESTIONS, Question
+from app.cli import app
+from app.database import Connection
+
+SIZE = Size(400, 4_000, 2_600)
+
+
+def untold(_what: str, _share: float) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def place(server_url: str) -> Iterator[Place]:
+    with placed(server_url, SIZE, untold) as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def rival(place: Place) -> Iterator[duckdb.DuckDBPyConnection]:
+    with closing(duck.loaded(place, untold)) as rival:
+        yield rival
+
+
+@pytest.fixture(scope="module")
+def connection(place: Place) -> Iterator[Connection]:
+    with asked_in(place) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)
+def test_ours_handwritten_and_duckdb_answer_alike(
+    place: Place, rival: duckdb.DuckDBPyConnection, connection: Connection, question: Question
+) -> None:
+    assert queries.same_answer(connection, rival, question, queries.asked(connection, place, question)) >= 0
+
+
+def test_a_ledger_of_an_earlier_run_is_kept(server_url: str, place: Place) -> None:
+    with placed(server_url, SIZE, fail) as found:
+        assert found.company == place.company
+
+
+def fail(what: str, _share: float) -> None:
+    raise AssertionError(f"made {what} again")
+
+
+@pytest.mark.parametrize("part", bench.PARTS)
+def test_each_part_runs(part: str, server_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DUELIST_DATABASE_URL", server_url)
+    figures = tmp_path / "figures.json"
+    arguments = ["--quick", "--customers", str(SIZE.customers), "--rounds", "1", "--only", part, "--json", str(figures)]
+    bench.main(arguments)
+    assert orjson.loads(figures.read_bytes())[part]
+
+
+def test_the_command_hands_over() -> None:
+    result = CliRunner().invoke(app, ["bench", "--help"])
+    assert "--growth" in result.stdout
