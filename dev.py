@@ -67,6 +67,7 @@ def update(arguments: list[str]) -> NoReturn:
     if not shutil.which("uv", path=str(BIN)):
         sys.exit("dev.py: only uv can write the lock, and it could not be installed here")
     compile_lock = ["pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header", "--upgrade"]
+    compile_lock += ["--no-emit-package", "duelist"]
     say(f"resolving {LOCK.name}")
     if not succeeds([BIN / "uv", *compile_lock, "--group", "dev", "pyproject.toml", "-o", LOCK.name]):
         sys.exit("dev.py: the lock is unchanged")
@@ -75,8 +76,8 @@ def update(arguments: list[str]) -> NoReturn:
 
 
 def bench(arguments: list[str]) -> NoReturn:
-    """measure the speed of the compiler and of the queries"""
-    hand_over([PYTHON, "-m", "tests.bench", *arguments])
+    """measure ratios: queries, text to SQL, HTTP, import, memory, growth"""
+    hand_over([PYTHON, "-m", "app.bench", *arguments])
 
 
 VERBS: dict[str, Callable[[list[str]], NoReturn]] = {verb.__name__: verb for verb in (run, test, lint, update, bench)}

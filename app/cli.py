@@ -1,6 +1,7 @@
 """The command line. Exit codes: 0, 1 (the answer is no, or the data has errors), 2 (the request is wrong)."""
 
 import os
+import runpy
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -64,6 +65,9 @@ TableOrJson = Annotated[Literal["table", "json"], typer.Option("--format")]
 NOBODY = Company(0, "", None, "EUR", "UTC")  # what a filter means does not depend on whose ledger it is
 
 NO, WRONG = 1, 2
+
+# The benchmark reads its own options, and needs packages that the other commands do without.
+_HANDED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 # ---------------------------------------------------------------- filters
 
@@ -360,6 +364,16 @@ def migrate_database() -> None:
         was_current = is_current(url)
         migrate(url)
     printing.say("the database was at the newest revision" if was_current else "the database is migrated")
+
+
+@app.command("bench", context_settings=_HANDED_ON, add_help_option=False)
+def measure(context: typer.Context) -> None:
+    """Measure the speed of everything, in ratios. `duelist bench --help` lists the options."""
+    sys.argv[1:] = context.args
+    try:
+        runpy.run_module("app.bench", run_name="__main__", alter_sys=True)
+    except ModuleNotFoundError as missing:
+        _stop(f"the benchmark needs {missing.name}; install it with: pip install 'duelist[bench]'")
 
 
 # ---------------------------------------------------------------- what the commands share

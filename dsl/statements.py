@@ -1,8 +1,7 @@
 """SQL text and parameters for psycopg, kept by shape: alike filters are asked over and over, for every company."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +10,6 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from dsl.catalog import Field
 from dsl.compiler import Fields, Question, select_count, select_rows
-from dsl.frames import Relations
 from dsl.shapes import shaped
 from dsl.typed import Filter, Row
 
@@ -38,18 +36,23 @@ def rows_statement(
     """The rows that meet the filter, each with `fields`, in the order of source_id; `after` is the last one seen."""
     columns = tuple((name, row, found) for name, (row, found) in fields.items())
     shape, values = shaped(filter_)
-    kept = _kept_rows(shape, question.as_of, question.relations, columns, after is not None, limit is not None)
+    kept = _kept_rows(shape, _of_any_company(question), columns, after is not None, limit is not None)
     return _asked_by(question, kept, values, after=after, limit=limit)
 
 
 def count_statement(filter_: Filter, question: Question) -> Statement:
     shape, values = shaped(filter_)
-    return _asked_by(question, _kept_count(shape, question.as_of, question.relations), values)
+    return _asked_by(question, _kept_count(shape, _of_any_company(question)), values)
 
 
 def _asked_by(question: Question, kept: Statement, values: Mapping[str, Any], **page: object) -> Statement:
     given = {name: value for name, value in page.items() if value is not None}
-    return Statement(kept.sql, {**kept.parameters, "company": question.company, **values, **given})
+    company = {} if question.company is None else {"company": question.company}
+    return Statement(kept.sql, {**kept.parameters, **company, **values, **given})
+
+
+def _of_any_company(question: Question) -> Question:
+    return question if question.company is None else replace(question, company=0)
 
 
 # What is kept has neither the company in it nor the values that fields are compared with.
@@ -59,17 +62,16 @@ _KEPT = 2_000
 @lru_cache(maxsize=_KEPT)
 def _kept_rows(
     filter_: Filter,
-    as_of: date,
-    relations: Relations,
+    question: Question,
     columns: tuple[tuple[str, Row, Field], ...],
     after: bool,
     limited: bool,
 ) -> Statement:
     fields = {name: (row, found) for name, row, found in columns}
     first, most = ("" if after else None), (0 if limited else None)
-    return render(select_rows(filter_, Question(0, as_of, relations), fields, after=first, limit=most))
+    return render(select_rows(filter_, question, fields, after=first, limit=most))
 
 
 @lru_cache(maxsize=_KEPT)
-def _kept_count(filter_: Filter, as_of: date, relations: Relations) -> Statement:
-    return render(select_count(filter_, Question(0, as_of, relations)))
+def _kept_count(filter_: Filter, question: Question) -> Statement:
+    return render(select_count(filter_, question))

@@ -7,6 +7,7 @@ import pytest
 from psycopg import sql
 
 from app.database import Connection, Database
+from app.kept import refresh
 
 TODAY = date(2026, 6, 30)
 
@@ -47,7 +48,16 @@ def make_company(database: Database, name: str) -> int:
         (company,) = connection.execute(insert, [name]).fetchone() or ()
     with database.transaction(int(str(company)), write=True) as connection:
         connection.execute(sql.SQL(ROWS).format(company=company), prepare=False)
+        refresh(connection, int(str(company)), TODAY)
+        connection.execute(sql.SQL(TOUCHED).format(company=company), prepare=False)
     return int(str(company))
+
+
+# These are empty between transactions.
+TOUCHED = """
+    INSERT INTO touched_customer SELECT company_id, id FROM customer WHERE company_id = {company};
+    INSERT INTO touched_group SELECT company_id, id FROM customer_group WHERE company_id = {company};
+"""
 
 
 @pytest.fixture(scope="module")
@@ -119,4 +129,4 @@ def refuses_all(connection: Connection, relations: list[str], error: type[psycop
 
 def test_metrics_without_a_day_are_not_answered(database: Database, companies: tuple[int, int]) -> None:
     with pytest.raises(psycopg.Error), database.transaction(companies[0]) as connection:
-        connection.execute("SELECT balance_overdue FROM customer_metrics")
+        connection.execute("SELECT balance_overdue FROM customer_metrics_live")
