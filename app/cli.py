@@ -15,8 +15,10 @@ import typer
 from pydantic import ValidationError
 
 from app import auth, companies, kept, printing, queries
+from app.audit import NotAudited, audit
 from app.companies import BadCompany, Company
 from app.database import Database, DatabaseAway, database_url
+from app.distribute import By, NoCitus, distribute, statements
 from app.embedded import EmbeddedError
 from app.imports import ImportRefused, Report, import_ledger
 from app.migrate import is_current, migrate
@@ -25,6 +27,7 @@ from app.problems import Problem, as_problem
 from app.serving import PortTaken
 from app.serving import serve as serve_it
 from app.settings import Settings
+from app.sweep import SweepRefused, sweep
 from dsl import CATALOG, FilterError
 from dsl.diagnostics import did_you_mean
 
@@ -199,6 +202,55 @@ def check(
     raise typer.Exit(0 if found["ok"] else NO)
 
 
+@app.command("audit")
+def audit_filter(
+    filter: Filter,
+    level: Level = "customer",
+    as_of: AsOf = None,
+    param: Params = None,
+    match_all: Everyone = False,
+    company: OfCompany = None,
+    format: TableOrJson = "table",
+) -> None:
+    """Ask a second engine, DuckDB, for the same answer, and compare."""
+    with _database(Settings()) as database:
+        of = companies.chosen(database, company)
+        found = audit(database, of, _dated(filter, level, as_of, param, match_all))
+    if format == "json":
+        _write_json(asdict(found) | {"equal": found.is_equal})
+    else:
+        differing = {"PostgreSQL": found.only_postgresql, "DuckDB": found.only_duckdb}
+        printing.table([{"only": engine, "source_id": one} for engine, ids in differing.items() for one in ids])
+        verdict = "the same as DuckDB" if found.is_equal else "DuckDB disagrees"
+        printing.say(f"PostgreSQL selects {found.selected:,} {level}s as of {found.as_of}: {verdict}")
+    raise typer.Exit(0 if found.is_equal else NO)
+
+
+@app.command("sweep")
+def sweep_companies(
+    filter: Filter,
+    level: Level = "customer",
+    as_of: Annotated[str | None, typer.Option("--as-of", metavar="DATE", help="today in UTC when absent")] = None,
+    param: Params = None,
+    match_all: Everyone = False,
+    rows: Annotated[bool, typer.Option("--rows", help="the source ids, not only how many")] = False,
+    format: Annotated[Literal["table", "json", "csv"], typer.Option()] = "table",
+) -> None:
+    """Ask a filter of every company at once; the database's login role has to see them all."""
+    asked = _dated(filter, level, as_of, param, match_all)
+    with _database(Settings()) as database:
+        swept = sweep(database, asked, with_rows=rows)
+    if format == "json":
+        _write_json({"as_of": swept.as_of, "level": level, "companies": swept.lines()})
+    elif format == "csv":
+        sys.stdout.buffer.write(swept.csv().encode())
+    else:
+        printing.table(swept.lines(), numbers=["count"])
+        total = f"{sum(swept.counts.values()):,} {level}s of {len(swept.counts):,} companies"
+        printing.say(f"\n{total} as of {swept.as_of}")
+    raise typer.Exit(0 if swept.counts else NO)
+
+
 @app.command()
 def why(filter: Filter, customer: Annotated[str, typer.Argument(metavar="CUSTOMER_SOURCE_ID")]) -> None:
     """Not yet: say why a customer matches a filter, or does not."""
@@ -366,6 +418,24 @@ def migrate_database() -> None:
     printing.say("the database was at the newest revision" if was_current else "the database is migrated")
 
 
+@app.command("distribute")
+def distribute_tables(
+    by: Annotated[By, typer.Option(help="customer: for one company that fills a machine by itself")] = "company",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the statements, run nothing")] = False,
+) -> None:
+    """Distribute the tables over the machines of a Citus cluster."""
+    if dry_run:
+        return print(*(f"{statement};" for statement in statements(by)), sep="\n")
+    try:
+        with _database(Settings()) as database:
+            distribute(database, by)
+    except NoCitus as missing:
+        printing.note(f"duelist: {missing}")
+        raise typer.Exit(NO) from None
+    printing.say(f"the tables are distributed by {by}")
+    return None
+
+
 @app.command("bench", context_settings=_HANDED_ON, add_help_option=False)
 def measure(context: typer.Context) -> None:
     """Measure the speed of everything, in ratios. `duelist bench --help` lists the options."""
@@ -444,7 +514,7 @@ def main() -> None:
     except ValidationError as wrong:
         said = ((".".join(map(str, found["loc"])), found["msg"]) for found in wrong.errors())
         _stop("; ".join(f"{place}: {message.removeprefix('Value error, ')}" for place, message in said))
-    except (BadCompany, EmbeddedError, PortTaken) as wrong:
+    except (BadCompany, EmbeddedError, NotAudited, PortTaken, SweepRefused) as wrong:
         _stop(str(wrong))
     except BrokenPipeError:
         # Whoever read our output has seen enough; what Python flushes at its end must not complain.

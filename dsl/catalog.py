@@ -29,9 +29,23 @@ class Sources:
     company: Sql
 
 
+@dataclass(frozen=True, slots=True)
+class Age:
+    """Days from a date to the as-of day, or `ahead` from that day to the date, of rows where `where` holds."""
+
+    date: Callable[[Sources], Sql]
+    where: Callable[[Sources], Sql] | None = None
+    ahead: bool = False
+
+    def sql(self, at: Sources) -> Sql:
+        days = self.date(at) - at.as_of if self.ahead else at.as_of - self.date(at)
+        return days if self.where is None else sa.case((self.where(at), days))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Field:
-    """`required` fields are never missing. `noun`, `clause` and `phrase` are how a filter reads: the subject of "is",
+    """`required` fields are never missing. `tested` is true where the flag holds and an index may serve it, or the set
+    as it is stored. `noun`, `clause` and `phrase` are how a filter reads: the subject of "is",
     what is so of a row when its flag holds, and a test in fewer words than with the noun."""
 
     name: str
@@ -39,6 +53,8 @@ class Field:
     label: str
     help: str
     sql: Callable[[Sources], Sql]
+    tested: Callable[[Sources], Sql] | None = None
+    age: Age | None = None
     required: bool = False
     noun: str = ""
     clause: str = ""
@@ -91,12 +107,8 @@ def _is_overdue(at: Sources) -> Sql:
     return sa.and_(_is_open(at), sa.func.coalesce(at.row("due_date") < at.as_of, sa.false()))
 
 
-def _days_overdue(at: Sources) -> Sql:
-    return sa.case((_is_open(at), at.as_of - at.row("due_date")))
-
-
-def _days_until_due(at: Sources) -> Sql:
-    return sa.case((_is_open(at), at.row("due_date") - at.as_of))
+def _overdue(at: Sources) -> Sql:
+    return sa.and_(_is_open(at), at.row("due_date") < at.as_of)
 
 
 def _aging(at: Sources) -> Sql:
@@ -123,10 +135,6 @@ def _paid_percent(at: Sources) -> Sql:
 def _chasing_paused(at: Sources) -> Sql:
     until = at.row("chasing_paused_until")
     return sa.and_(at.row("chasing_paused"), sa.func.coalesce(until >= at.as_of, sa.true()))
-
-
-def _max_days_overdue(at: Sources) -> Sql:
-    return at.as_of - at.metrics("overdue_since")
 
 
 def _average_days_overdue(at: Sources) -> Sql:
@@ -166,9 +174,8 @@ def _invoice_reference(at: Sources) -> Sql:
     )
 
 
-def _promise_days_overdue(at: Sources) -> Sql:
-    chased = at.row("status").in_([sa.literal_column("'active'"), sa.literal_column("'broken'")])
-    return sa.case((chased, at.as_of - at.row("due_date")))
+def _is_chased(at: Sources) -> Sql:
+    return at.row("status").in_([sa.literal_column("'active'"), sa.literal_column("'broken'")])
 
 
 def _kind_is(name: str) -> Callable[[Sources], Sql]:
@@ -183,7 +190,11 @@ _BUCKETS = ((91, "91+"), (61, "61-90"), (31, "31-60"), (1, "1-30"))
 
 def _line(name: str, type: Type, label: str, help: str = "", **more: Any) -> Field:
     """A stored column unless `sql` says otherwise."""
-    more.setdefault("sql", _set(name) if type is SET else _stored(name))
+    if type is SET:
+        more |= {"sql": _set(name), "tested": _stored(name)}
+    if "age" in more:
+        more["sql"] = more["age"].sql
+    more.setdefault("sql", _stored(name))
     return Field(name, type, label, help or label, **{"noun": label, **more})
 
 
@@ -219,7 +230,7 @@ CUSTOMER = Entity("customer", "customers", "One account in the ledger.", "custom
     _measured("credit_limit_utilisation", PERCENT, "credit limit utilisation", "100 x balance_total / credit_limit; missing when the limit is missing or 0", example="> 80%"),
     _line("chasing_paused", FLAG, "customer chasing paused", "Pause set and not yet run out on the as-of day", clause="whose chasing is paused", required=True, sql=_chasing_paused),
     _line("currency", CURRENCY, "currency", "Account currency (ISO 4217)", required=True, example="= 'EUR'"),
-    _line("days_since_created", DAYS, "days since created", "As-of day - day created in the ERP", example="< 90", noun="number of days since created", phrase="that was created {} days ago", sql=lambda at: at.as_of - at.row("created_on")),
+    _line("days_since_created", DAYS, "days since created", "As-of day - day created in the ERP", example="< 90", noun="number of days since created", phrase="that was created {} days ago", age=Age(_stored("created_on"))),
     _measured("group_parent", TEXT, "group parent", "Name of the top account of the customer's group"),
     _measured("is_group_parent", FLAG, "is the group's parent", "This customer is the top account of its group", clause="that is the parent of the group", required=True),
     _measured("invoices_count", COUNT, "invoices count", "Invoices on the account, void ones left out", required=True, noun="number of invoices that are not void"),
@@ -234,7 +245,7 @@ CUSTOMER = Entity("customer", "customers", "One account in the ledger.", "custom
     _measured("last_customer_communication_date", DATE, "date of customer last communication", "Latest reply or call by the customer"),
     _measured("last_action_date", DATE, "date of last action (both)", "The later of the two last actions"),
     _measured("last_payment_date", DATE, "date of last payment received", "Latest date of a paid payment", example="IN LAST 30 DAYS"),
-    _line("max_days_overdue", DAYS, "days overdue of the most overdue invoice", "Over overdue invoices; missing if none", example="> 60", noun="number of days overdue of the most overdue invoice", sql=_max_days_overdue),
+    _line("max_days_overdue", DAYS, "days overdue of the most overdue invoice", "Over overdue invoices; missing if none", example="> 60", noun="number of days overdue of the most overdue invoice", age=Age(_metric("overdue_since"))),
     _measured("email_available", FLAG, "email address available", "A contact has a syntactically valid e-mail address", clause="for which an e-mail address is available", required=True),
     _line("rating", RATING, "rating", "A is best, D is worst", example="= 'D'"),
     _measured("open_invoices", COUNT, "open invoices", "Number of open invoices", required=True, noun="number of open invoices"),
@@ -261,7 +272,7 @@ GROUP = Entity("group", "groups", "One customer group (parent account).", "custo
     _line("chasing_paused", FLAG, "chasing paused", "The group's own flag", clause="whose chasing is paused", required=True),
     _line("credit_limit", MONEY, "credit limit", "The group's own limit"),
     _measured("credit_limit_utilisation", PERCENT, "credit limit utilisation", "100 x balance_total / credit_limit; missing when the limit is missing or 0"),
-    _line("max_days_overdue", DAYS, "days overdue of the most overdue invoice", "Over the overdue invoices of all members; missing if none", noun="number of days overdue of the most overdue invoice", sql=_max_days_overdue),
+    _line("max_days_overdue", DAYS, "days overdue of the most overdue invoice", "Over the overdue invoices of all members; missing if none", noun="number of days overdue of the most overdue invoice", age=Age(_metric("overdue_since"))),
     _measured("open_invoices_due", COUNT, "open invoices due (not yet overdue)", "Over all members", required=True, noun="number of open invoices not yet overdue"),
     _measured("open_invoices_overdue", COUNT, "open invoices overdue", "Over all members", required=True, noun="number of overdue invoices"),
     _line("tags", SET, "tags", "The group's own tags"),
@@ -287,13 +298,13 @@ INVOICE = Entity("invoice", "invoices", "One sales invoice.", "invoice", "invoic
     _line("due_date", DATE, "due date", example="IN NEXT 7 DAYS"),
     _line("settled_on", DATE, "settlement date", "Day on which the balance became 0"),
     _line("expected_payment_date", DATE, "expected payment date"),
-    _line("days_overdue", DAYS, "days overdue", "As-of day - due date, negative before; missing unless open with a due date", sql=_days_overdue, example="> 30", noun="number of days overdue", phrase="that is {} days overdue"),
-    _line("days_until_due", DAYS, "days until due", "Due date - as-of day; missing unless open with a due date", sql=_days_until_due, noun="number of days until due", phrase="that is due in {} days"),
+    _line("days_overdue", DAYS, "days overdue", "As-of day - due date, negative before; missing unless open with a due date", age=Age(_stored("due_date"), where=_is_open), example="> 30", noun="number of days overdue", phrase="that is {} days overdue"),
+    _line("days_until_due", DAYS, "days until due", "Due date - as-of day; missing unless open with a due date", age=Age(_stored("due_date"), where=_is_open, ahead=True), noun="number of days until due", phrase="that is due in {} days"),
     _line("days_late", DAYS, "days late", "settled_on - due_date of settled invoices", sql=_days_late, noun="number of days late", phrase="that was settled {} days late"),
-    _line("days_issued", DAYS, "days since issue", "As-of day - issue date", sql=lambda at: at.as_of - at.row("issue_date"), required=True, noun="number of days since issue", phrase="that was issued {} days ago"),
+    _line("days_issued", DAYS, "days since issue", "As-of day - issue date", age=Age(_stored("issue_date")), required=True, noun="number of days since issue", phrase="that was issued {} days ago"),
     _line("aging", choice("not_due 1-30 31-60 61-90 91+"), "aging bucket", "Open invoices only", sql=_aging, example="= '61-90'"),
     _line("is_open", FLAG, "is open", "Balance is not 0 and status neither void nor closed", sql=_is_open, clause="that is open", required=True),
-    _line("is_overdue", FLAG, "is overdue", "Open and due before the as-of day", sql=_is_overdue, clause="that is overdue", required=True),
+    _line("is_overdue", FLAG, "is overdue", "Open and due before the as-of day", sql=_is_overdue, tested=_overdue, clause="that is overdue", required=True),
     _line("chasing_paused", FLAG, "chasing paused", "The invoice's own pause", clause="whose chasing is paused", required=True),
     _line("bulk_payment_in_progress", FLAG, "bulk payment in progress", clause="for which a bulk payment is in progress", required=True),
     _line("paid_percent", PERCENT, "paid percent", "100 x (amount - balance) / amount", sql=_paid_percent, example="< 50%"),
@@ -309,7 +320,7 @@ PAYMENT = Entity("payment", "payments", "One payment in the ERP.", "payment", "p
     _line("amount", MONEY, "amount", "In the payment's currency", required=True, example="> 500"),
     _line("amount_remaining", MONEY, "remaining amount", "The unallocated part", required=True),
     _line("date", DATE, "date", required=True, example="IN LAST 30 DAYS", phrase="that is dated {}"),
-    _line("days_since_paid", DAYS, "days since paid", "As-of day - date", sql=lambda at: at.as_of - at.row("date"), required=True, noun="number of days since paid", phrase="that was made {} days ago"),
+    _line("days_since_paid", DAYS, "days since paid", "As-of day - date", age=Age(_stored("date")), required=True, noun="number of days since paid", phrase="that was made {} days ago"),
     _line("status", choice("pending paid failed void"), "status", required=True),
     _line("is_prepayment", FLAG, "is a prepayment", sql=_kind_is("prepayment"), clause="that is of the kind prepayment", required=True),
     _line("is_overpayment", FLAG, "is an overpayment", sql=_kind_is("overpayment"), clause="that is of the kind overpayment", required=True),
@@ -326,7 +337,7 @@ CREDIT_NOTE = Entity("credit_note", "credit_notes", "One credit note.", "credit_
     _line("is_assigned", FLAG, "is assigned", "Fully applied", sql=lambda at: at.row("amount_remaining") == sa.literal_column("0"), clause="that is fully applied", required=True),
     _line("currency", CURRENCY, "currency", required=True),
     _line("issue_date", DATE, "issue date", required=True),
-    _line("days_issued", DAYS, "days since issue", "As-of day - issue date", sql=lambda at: at.as_of - at.row("issue_date"), required=True, noun="number of days since issue", phrase="that was issued {} days ago"),
+    _line("days_issued", DAYS, "days since issue", "As-of day - issue date", age=Age(_stored("issue_date")), required=True, noun="number of days since issue", phrase="that was issued {} days ago"),
     _line("reference", TEXT, "reference"),
     _line("source_id", TEXT, "source ID", required=True),
     _line("status", choice("applied unapplied voided refunded"), "status", required=True),
@@ -348,7 +359,7 @@ ACTIVITY = Entity("activity", "activities", "One action or message, by the compa
     _line("kind", choice("email sms letter call reply payment note promise visit handover other"), "kind", required=True, example="= 'call'"),
     _line("is_manual", FLAG, "is manual", "Done by a person", clause="that was done by a person", required=True),
     _line("subject", TEXT, "subject"),
-    _line("days_ago", DAYS, "days ago", "As-of day - date", sql=lambda at: at.as_of - at.row("date"), required=True, noun="age in days", phrase="that was {} days ago"),
+    _line("days_ago", DAYS, "days ago", "As-of day - date", age=Age(_stored("date")), required=True, noun="age in days", phrase="that was {} days ago"),
     _line("invoice_reference", TEXT, "invoice reference", "Reference of the invoice it is about", sql=_invoice_reference),
 ))  # fmt: skip
 
@@ -357,7 +368,7 @@ PROMISE = Entity("promise", "promises", "One promise to pay.", "promise_current"
     _line("made_on", DATE, "date made"),
     _line("due_date", DATE, "due date", required=True),
     _line("status", choice("draft active kept broken cancelled"), "status", "Active promises that are past due without the money are broken", required=True, example="= 'broken'"),
-    _line("days_overdue", DAYS, "days overdue", "As-of day - due date while active or broken", sql=_promise_days_overdue, noun="number of days overdue", phrase="that is {} days overdue"),
+    _line("days_overdue", DAYS, "days overdue", "As-of day - due date while active or broken", age=Age(_stored("due_date"), where=_is_chased), noun="number of days overdue", phrase="that is {} days overdue"),
     _line("currency", CURRENCY, "currency", required=True),
     _line("source_id", TEXT, "source ID", required=True),
 ))  # fmt: skip

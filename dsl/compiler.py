@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from dsl import typed
-from dsl.catalog import Entity, Field, Sources
+from dsl.catalog import Age, Entity, Field, Sources
 from dsl.constants import day_of, number_of
-from dsl.frames import Frame, Relations, related, relation
-from dsl.operators import EQUAL, LESS_OR_EQUAL, MORE_OR_EQUAL, Operator
+from dsl.frames import Frame, Relations, columns_of, metrics, related, relation
+from dsl.operators import EQUAL, LESS, LESS_OR_EQUAL, MORE, MORE_OR_EQUAL, Operator
 from dsl.quantities import SCALE, Quantity, aligned, calculated, exact, half_up, literal, product
 from dsl.typed import Filter, Operand, Predicate, Row
 from dsl.types import QUANTITIES, Kind
@@ -57,12 +57,22 @@ def select_rows(
 
 def select_count(filter_: Filter, question: Question) -> sa.Select[Any]:
     compiler = _Compiler(question)
-    root = compiler.open_root(filter_.root)
-    condition = compiler.predicate(filter_.condition)
+    if (anchor := _anchor(filter_)) is not None:
+        # A foreign key says that each of these rows has an owner: they tell how many owners there are.
+        exists, others = anchor
+        root = compiler.open(exists.row)
+        number = sa.func.count(compiler.owner_key(root).distinct())
+        conditions = [compiler.predicate(exists.condition), *map(compiler.predicate, others)]
+    else:
+        root = compiler.open_root(
+            filter_.root, measured=filter_.root.owner is None and _reads_of(filter_) == {"metrics"}
+        )
+        number = sa.func.count()
+        conditions = [compiler.predicate(filter_.condition)]
     if question.company is None:
         company = root.column("company_id")
-        return root.select(company, sa.func.count(), where=[condition]).group_by(company)
-    return root.select(sa.func.count(), where=[condition])
+        return root.select(company, number, where=conditions).group_by(company)
+    return root.select(number, where=conditions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +99,18 @@ class _Compiler:
         yield self.open(row)
         self.scopes.pop()
 
-    def open(self, row: Row) -> Frame:
-        table = self._table(row.entity)
+    def open(self, row: Row, *, measured: bool = False) -> Frame:
+        table = metrics(row.entity, self.question.relations).alias() if measured else self._table(row.entity)
         around = self.scopes[-1].own.table.c.company_id if self.scopes else None
         company = around if self.company is None else self.company
         inner = table.c.company_id if self.company is None else self.company
-        frame = Frame(row, self.question.relations, table, company, inner)
+        frame = Frame(row, self.question.relations, table, company, inner, measured=measured)
         self.scopes.append(_Scope(frame, {row: frame}))
         return frame
 
-    def open_root(self, row: Row) -> Frame:
+    def open_root(self, row: Row, *, measured: bool = False) -> Frame:
         """The outermost SELECT; a document brings its customer with it, a member its group."""
-        frame = self.open(row)
+        frame = self.open(row, measured=measured)
         inner = frame
         while (owner := inner.row.owner) is not None:
             inner = self.joined_owner(inner, owner)
@@ -144,9 +154,12 @@ class _Compiler:
         return frame
 
     def field(self, row: Row, found: Field) -> Sql:
+        return found.sql(self.sources(row))
+
+    def sources(self, row: Row) -> Sources:
         frame = self.frame(row)
         others = related(self.question.relations)
-        return found.sql(Sources(frame.column, frame.metric, self.as_of, others, frame.inner_company))
+        return Sources(frame.column, frame.metric, self.as_of, others, frame.inner_company)
 
     # ------------------------------------------------------------ predicates
 
@@ -158,6 +171,8 @@ class _Compiler:
                 return sa.and_(*map(self.predicate, items))
             case typed.Or(items):
                 return sa.or_(*map(self.predicate, items))
+            case typed.Not(typed.Exists() | typed.Block() as inner):
+                return ~self.predicate(inner)  # never missing
             case typed.Not(inner):
                 return self.predicate(inner).is_not(sa.true())
             case typed.Exists(row, inner):
@@ -169,7 +184,7 @@ class _Compiler:
             case typed.Block(_, row, inner):
                 return sa.and_(self.exists(row, typed.TRUE), ~self.exists(row, typed.Not(inner)))
             case typed.Holds(operand):
-                return self.plain(operand)
+                return self.tested(operand)
             case typed.Compare() | typed.Range() | typed.OneOf() | typed.Absent():
                 grouped = self._grouped(node)
                 return self.test(node) if grouped is None else grouped
@@ -182,14 +197,14 @@ class _Compiler:
         return frame.select(sa.literal_column("1"), where=conditions).exists()
 
     def link(self, frame: Frame) -> Test:
-        """To the owner, or to a row of the same owner around it."""
-        owner, around = frame.row.owner, self.scopes[-2]
-        assert owner is not None
-        if owner in around.frames:
-            return self.owner_key(frame) == around.frames[owner].column("id")
-        if around.own.row.owner == owner:
-            return self.owner_key(frame) == self.owner_key(around.own)
-        return self.owner_key(frame) == self.frame(owner).column("id")
+        assert frame.row.owner is not None
+        return self.owner_key(frame) == self.key(frame.row.owner, self.scopes[-2])
+
+    def key(self, owner: Row, around: _Scope) -> Sql:
+        """The id of a row as a SELECT has it: its own, or that of whoever its row belongs to."""
+        if owner not in around.frames and around.own.row.owner == owner:
+            return self.owner_key(around.own)
+        return (around.frames.get(owner) or self.frame(owner)).column("id")
 
     def owner_key(self, frame: Frame) -> Sql:
         return frame.column("group_id" if frame.row.entity.name == "customer" else "customer_id")
@@ -213,12 +228,44 @@ class _Compiler:
 
     def compare(self, operator: Operator, left: Operand, right: Operand) -> Test:
         assert operator.sql is not None
+        if (by_date := self._by_date(operator, left, right)) is not None:
+            return by_date
         if left.type.kind in QUANTITIES:
             one, other, _ = aligned(self.quantity(left), self.quantity(right))
             return operator.sql(one, other)
         if left.type.ordered and operator is not EQUAL:
             return operator.sql(self._rank(left), self._rank(right))
         return operator.sql(self.plain(left), self.plain(right))
+
+    def _by_date(self, operator: Operator, left: Operand, right: Operand) -> Test | None:
+        """An age against a number, as its date against the day so long ago: that is what an index can serve."""
+        match left, right:
+            case (typed.FieldOf(row, Field(age=Age() as age)), number):
+                pass
+            case (number, typed.FieldOf(row, Field(age=Age() as age))) if operator in _MIRRORED:
+                operator = _MIRRORED[operator]
+            case _:
+                return None
+        days = self._days(number)
+        if days is None:
+            return None
+        at = self.sources(row)
+        test = operator if age.ahead else _MIRRORED[operator]
+        assert test.sql is not None
+        by_date = test.sql(age.date(at), self.as_of + days if age.ahead else self.as_of - days)
+        return by_date if age.where is None else sa.and_(age.where(at), by_date)
+
+    def _days(self, operand: Operand) -> Sql | None:
+        """A whole number that no row decides, no farther than any two days are apart."""
+        if (number := number_of(operand, self.question.as_of)) is not None:
+            whole = max(Fraction(-_LONGEST_AGE), min(Fraction(_LONGEST_AGE), number))
+            return sa.literal(int(whole), sa.Integer) if whole.denominator == 1 else None
+        match operand:
+            case typed.Unbound(name=name, denominator=1):
+                parameter = sa.bindparam(f"parameter_{name}", None, sa.BigInteger)
+                return sa.cast(sa.func.least(sa.func.greatest(parameter, -_LONGEST_AGE), _LONGEST_AGE), sa.Integer)
+            case _:
+                return None
 
     def _rank(self, operand: Operand) -> Sql:
         order = sa.bindparam(None, list(operand.type.choices), ARRAY(sa.Text))
@@ -229,11 +276,11 @@ class _Compiler:
         if operand.type.kind not in QUANTITIES:
             match values:
                 case (typed.Unbound(name=name, many=True),):
-                    return operator.sql(self.plain(operand), sa.bindparam(f"parameter_{name}", None, ARRAY(sa.Text)))
+                    return operator.sql(self.tested(operand), sa.bindparam(f"parameter_{name}", None, ARRAY(sa.Text)))
             texts = [value.value for value in values if isinstance(value, typed.Value)]
             if len(texts) == len(values):
-                return operator.sql(self.plain(operand), sa.bindparam(None, texts, ARRAY(sa.Text)))
-            return operator.sql(self.plain(operand), sa.cast(array(map(self.plain, values)), ARRAY(sa.Text)))
+                return operator.sql(self.tested(operand), sa.bindparam(None, texts, ARRAY(sa.Text)))
+            return operator.sql(self.tested(operand), sa.cast(array(map(self.plain, values)), ARRAY(sa.Text)))
         return sa.or_(*(self.compare(EQUAL, operand, value) for value in values)) if self._mixed(operand, values) else \
             operator.sql(*self._numbers(operand, values))  # fmt: skip
 
@@ -286,6 +333,14 @@ class _Compiler:
                 return self._first(node, self.plain)
             case _:
                 raise TypeError(node)
+
+    def tested(self, node: Operand) -> Sql:
+        """A flag or set that is only asked whether it holds: what is false and what is missing need not be told."""
+        match node:
+            case typed.FieldOf(row, Field(tested=tested)) if tested is not None:
+                return tested(self.sources(row))
+            case _:
+                return self.plain(node)
 
     def _day(self, day: date) -> Sql:
         return sa.bindparam(None, day, sa.Date)
@@ -432,7 +487,6 @@ class _Compiler:
         if not inside <= {aggregate.row, owner}:
             return None
         holds_for_none = _holds_for_none(node, aggregate, self.question.as_of)
-        outer = self.frame(owner)
         inner = _Compiler(self.question)
         inner.company, inner.as_of = self.company, self.as_of
         with inner.opened(aggregate.row) as frame:
@@ -444,7 +498,9 @@ class _Compiler:
         key = self.owner_key(frame)
         swept = [frame.column("company_id")] if self.company is None else []
         groups = frame.select(*swept, key, where=[where, key.is_not(None)]).group_by(*swept, key)
-        found = sa.tuple_(outer.column("company_id"), outer.column("id")) if swept else outer.column("id")
+        around = self.scopes[-1]
+        outer = self.key(owner, around)
+        found = sa.tuple_(around.own.column("company_id"), outer) if swept else outer
         if holds_for_none:
             return found.not_in(groups.having(having.is_not(sa.true())))
         return found.in_(groups.having(having))
@@ -482,6 +538,37 @@ def _line(row: Row) -> Iterator[Row]:
     yield row
     if row.owner is not None:
         yield from _line(row.owner)
+
+
+def _anchor(filter_: Filter) -> tuple[typed.Exists | typed.Block, list[Predicate]] | None:
+    """One of the filter's documents that can stand for the customer, and the other conditions.
+
+    Only where nothing is asked of the customer but whose documents they are.
+    """
+    if filter_.root.owner is not None or _reads_of(filter_):
+        return None
+    condition = filter_.condition
+    conditions: list[Predicate] = list(condition.conditions) if isinstance(condition, typed.And) else [condition]
+    for place, candidate in enumerate(conditions):
+        match candidate:
+            case typed.Exists(row) | typed.Block("ANY", row) if row.owner == filter_.root:
+                return candidate, conditions[:place] + conditions[place + 1 :]
+    return None
+
+
+def _reads_of(filter_: Filter) -> set[str]:
+    """What a filter reads of the customer or group itself: columns of the "row", or its "metrics"."""
+    found: set[str] = set()
+    for node in typed.nodes(filter_.condition):
+        match node:
+            case typed.FieldOf(row, field) if row == filter_.root:
+                read = columns_of(field)
+                found |= {name for name, columns in (("row", read.row), ("metrics", read.metrics)) if columns}
+            case typed.FieldOf(row) if row.owner == filter_.root and _is_beside(row):
+                found.add("row")
+            case typed.Converted(_, source, target) if filter_.root in (source.row, target.row):
+                found.add("row")
+    return found
 
 
 def _rows_read(aggregate: typed.Aggregated) -> frozenset[Row]:
@@ -547,4 +634,13 @@ def _sql_type(kind: Kind) -> sa.types.TypeEngine[Any]:
     return sa.Date() if kind is Kind.DATE else sa.Boolean() if kind is Kind.FLAG else sa.Text()
 
 
+_MIRRORED = {
+    EQUAL: EQUAL,
+    LESS: MORE,
+    MORE: LESS,
+    LESS_OR_EQUAL: MORE_OR_EQUAL,
+    MORE_OR_EQUAL: LESS_OR_EQUAL,
+}
+
+_LONGEST_AGE = 120_000  # days; from the first day there is to the last is less
 _MOST_DAYS = 73_000  # 200 years; a date moved further is missing, for no calendar has it

@@ -1,6 +1,6 @@
 """The relations behind the entities, and a row variable while its SELECT is written."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dsl.catalog import Entity, Sources
+from dsl.catalog import Entity, Field, Sources
 from dsl.typed import Row
 
 Sql = sa.ColumnElement[Any]
@@ -29,34 +29,44 @@ class Relations(Enum):
 
 @cache
 def relation(entity: Entity, relations: Relations) -> sa.TableClause:
-    names = {"company_id", "id", "source_id", "currency", "customer_id", "group_id", *_used_columns(entity)["row"]}
+    used = {name for line in entity.fields.values() for name in columns_of(line).row}
+    names = {"company_id", "id", "source_id", "currency", "customer_id", "group_id", *used}
     name = entity.historic if relations is Relations.HISTORIC else entity.relation
     return sa.table(name, *map(sa.column, sorted(names)))
 
 
 @cache
-def _metrics(entity: Entity, relations: Relations) -> sa.TableClause:
+def metrics(entity: Entity, relations: Relations) -> sa.TableClause:
+    used = {name for line in entity.fields.values() for name in columns_of(line).metrics}
     return sa.table(
-        f"{entity.metrics}{relations.value}",
-        *map(sa.column, ("company_id", f"{entity.name}_id", *sorted(_used_columns(entity)["metrics"]))),
+        f"{entity.metrics}{relations.value}", *map(sa.column, ("company_id", f"{entity.name}_id", *sorted(used)))
     )
 
 
-@cache
-def _used_columns(entity: Entity) -> Mapping[str, set[str]]:
-    """Which columns the entity's fields read: found by asking each of them."""
-    used: dict[str, set[str]] = {"row": set(), "metrics": set()}
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What a field reads: columns of the row's own relation, and of its metrics."""
 
-    def ask(kind: str) -> Callable[[str], Sql]:
+    row: frozenset[str]
+    metrics: frozenset[str]
+
+
+@cache
+def columns_of(line: Field) -> Columns:
+    """Found by asking the field."""
+    row: set[str] = set()
+    measured: set[str] = set()
+
+    def noted(used: set[str]) -> Callable[[str], Sql]:
         def column(name: str) -> Sql:
-            used[kind].add(name)
+            used.add(name)
             return sa.column(name)
 
         return column
 
-    for line in entity.fields.values():
-        line.sql(Sources(ask("row"), ask("metrics"), sa.column("as_of"), related(Relations.LIVE), sa.column("company")))
-    return used
+    at = Sources(noted(row), noted(measured), sa.column("as_of"), related(Relations.LIVE), sa.column("company"))
+    line.sql(at)
+    return Columns(frozenset(row), frozenset(measured))
 
 
 def related(relations: Relations) -> Callable[[str], sa.FromClause]:
@@ -81,17 +91,21 @@ class Frame:
     inner_company: Sql  # what the other relations of this SELECT are tied to
     joins: dict[object, tuple[sa.FromClause, Test, bool]] = field(default_factory=dict)
     optional: bool = False  # a customer may have no group
+    measured: bool = False  # the relation is that of the row's metrics, of which there is one for each row
 
     def column(self, name: str) -> Sql:
-        return self.table.c[name]
+        return self.table.c[f"{self.row.entity.name}_id" if self.measured and name == "id" else name]
 
     def metric(self, name: str) -> Sql:
+        if self.measured:
+            return self.column(name)
+
         def join() -> tuple[sa.FromClause, Test, bool]:
-            metrics = _metrics(self.row.entity, self.relations).alias()
-            conditions = [metrics.c.company_id == self.inner_company]
+            table = metrics(self.row.entity, self.relations).alias()
+            conditions = [table.c.company_id == self.inner_company]
             if self.row.entity.name != "company":
-                conditions.append(metrics.c[f"{self.row.entity.name}_id"] == self.column("id"))
-            return metrics, sa.and_(*conditions), self.optional
+                conditions.append(table.c[f"{self.row.entity.name}_id"] == self.column("id"))
+            return table, sa.and_(*conditions), self.optional
 
         return self.join(("metrics", self.row), join).c[name]
 
