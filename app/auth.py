@@ -5,14 +5,16 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal, NamedTuple, cast, get_args
 
+from cachetools import TTLCache
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from psycopg.rows import class_row
+from starlette.concurrency import run_in_threadpool
 
 from app.companies import Company, of_key
 from app.database import Connection, Database
@@ -35,6 +37,8 @@ class _Stored(NamedTuple):
     hash: bytes
     scope: str
 
+
+Callers = TTLCache[bytes, Caller]
 
 _NEVER = _Stored(b"", bytes(hashlib.sha256().digest_size), "")
 
@@ -75,11 +79,27 @@ def _hash(salt: bytes, secret: str) -> bytes:
 _bearer = HTTPBearer(auto_error=False, description="A key, as `duelist key create` shows it")
 
 
-def needs(scope: Scope) -> Callable[..., Caller]:
+def known_callers() -> Callers:
+    """Whom a key was found to belong to, believed for a moment: a key that is withdrawn ends within a second."""
+    return TTLCache(maxsize=10_000, ttl=0.5)
+
+
+async def _known(request: Request, key: str) -> Caller | None:
+    known: Callers = request.app.state.callers
+    digest = hashlib.sha256(key.encode()).digest()
+    found = known.get(digest)
+    if found is None:
+        found = await run_in_threadpool(caller_of, request.app.state.database, key)
+        if found is not None:
+            known[digest] = found
+    return found
+
+
+def needs(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     """A dependency: the caller, when its key has at least this scope."""
 
-    def caller(request: Request, bearer: HTTPAuthorizationCredentials | None = Depends(_bearer)) -> Caller:
-        found = caller_of(request.app.state.database, bearer.credentials) if bearer else None
+    async def caller(request: Request, bearer: HTTPAuthorizationCredentials | None = Depends(_bearer)) -> Caller:
+        found = await _known(request, bearer.credentials) if bearer else None
         if found is None:
             detail = "Send a valid key: 'Authorization: Bearer duelist_…'."
             raise Problem(HTTPStatus.UNAUTHORIZED, "bad-key", detail, headers={"WWW-Authenticate": "Bearer"})

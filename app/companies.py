@@ -40,11 +40,15 @@ def create(database: Database, name: str, *, currency: str, country: str | None,
     _check("time zone", time_zone, available_timezones())
     if country:
         _check("country", country, COUNTRIES)
+    taken = BadCompany(f"there is a company '{name}' already")
     try:
         with database.owner() as connection:
+            # A distributed database has no unique names of its own.
+            if connection.execute("SELECT FROM company WHERE name = %s", [name]).fetchone() is not None:
+                raise taken
             return _companies(connection, _INSERT, [name, country, currency, time_zone])[0]
     except psycopg.errors.UniqueViolation as error:
-        raise BadCompany(f"there is a company '{name}' already") from error
+        raise taken from error
 
 
 def listed(database: Database) -> list[Company]:

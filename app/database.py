@@ -68,7 +68,7 @@ class Database:
         _send(
             connection,
             sql.SQL(
-                "SET jit = off; SET TimeZone = 'UTC'; SET client_min_messages = warning;"
+                "SET jit = off; SET work_mem = '32MB'; SET TimeZone = 'UTC'; SET client_min_messages = warning;"
                 " SET statement_timeout = {}; SET ROLE {}"
             ).format(self._statement_timeout_ms, sql.Identifier(ROLE)),
         )

@@ -23,8 +23,8 @@ _log = structlog.get_logger("duelist")
 
 KEPT = ("customer_metrics", "group_metrics", "company_metrics")
 
-# From so many customers on whole tables are joined: statistics may be older than the rows.
-_MANY = 1_000
+# Beyond this share of the customers it is quicker to work out the metrics of all than those of each.
+_MOST = 0.07
 
 
 class _Company(Protocol):
@@ -164,12 +164,13 @@ def refresh(connection: Connection, company_id: int, day: date) -> int:
     elif kept < day:
         _touch_crossing(connection, company_id, kept, day)
     _spread(connection, company_id)
-    touched = _touched(connection, company_id)
-    if kept == day and not touched and not _touched(connection, company_id, "touched_group"):
+    touched = _count(connection, company_id, "touched_customer")
+    if kept == day and not touched and not _count(connection, company_id, "touched_group"):
         return 0
+    whole_tables = touched > _MOST * _count(connection, company_id, "customer")
     try:
         with connection.transaction():
-            _write(connection, company_id, whole_tables=touched >= _MANY)
+            _write(connection, company_id, whole_tables=whole_tables)
             connection.execute(_KEEP_DAY, [company_id, day])
     except psycopg.errors.NumericValueOutOfRange:
         forget(connection, company_id)
@@ -189,7 +190,7 @@ def forget(connection: Connection, company_id: int) -> None:
     connection.execute("DELETE FROM metrics_day WHERE company_id = %s", [company_id])
 
 
-def _touched(connection: Connection, company_id: int, table: str = "touched_customer") -> int:
+def _count(connection: Connection, company_id: int, table: str) -> int:
     question = sql.SQL("SELECT count(*) FROM {} WHERE company_id = %s").format(sql.Identifier(table))
     [(count,)] = connection.execute(question, [company_id]).fetchall()
     return int(str(count))
@@ -197,14 +198,17 @@ def _touched(connection: Connection, company_id: int, table: str = "touched_cust
 
 def _write(connection: Connection, company_id: int, *, whole_tables: bool) -> None:
     if whole_tables:
-        connection.execute("SET LOCAL enable_nestloop = off")
-    for table in KEPT:
-        connection.execute(_upsert(table), [company_id])
-    if whole_tables:
-        connection.execute("SET LOCAL enable_nestloop = DEFAULT")
+        # Statistics are older than the rows: row by row it would take minutes.
+        connection.execute("SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '128MB'")
+        connection.execute(_upsert("customer_metrics", "customer_metrics_live"), [company_id])
+        connection.execute("SET LOCAL enable_nestloop = DEFAULT; SET LOCAL work_mem = DEFAULT")
+    else:
+        connection.execute(_upsert("customer_metrics", "customer_metrics_touched"), [company_id])
+    connection.execute(_upsert("group_metrics", "group_metrics_touched"), [company_id])
+    connection.execute(_upsert("company_metrics", "company_metrics_touched"), [company_id])
 
 
-def _upsert(table: str) -> sql.Composed:
+def _upsert(table: str, view: str) -> sql.Composed:
     """Only rows that differ are written."""
     key = [sql.Identifier(column.name) for column in metadata.tables[table].primary_key.columns]
     measured = _measured(table)
@@ -216,7 +220,7 @@ def _upsert(table: str) -> sql.Composed:
         """
     ).format(
         table=sql.Identifier(table),
-        view=sql.Identifier(f"{table}_touched"),
+        view=sql.Identifier(view),
         key=sql.SQL(", ").join(key),
         columns=sql.SQL(", ").join([*key, *measured]),
         measured=sql.SQL(", ").join(measured),

@@ -19,7 +19,7 @@ from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from app import pages, problems, queries
-from app.auth import Caller, needs
+from app.auth import Caller, known_callers, needs
 from app.database import Database
 from app.kept import Keeper
 from app.metrics import Metrics, Observed
@@ -31,7 +31,7 @@ from dsl import CATALOG
 LARGEST_BODY = 1_000_000
 
 
-def _reader(request: Request, caller: Annotated[Caller, Depends(needs("read"))]) -> Caller:
+async def _reader(request: Request, caller: Annotated[Caller, Depends(needs("read"))]) -> Caller:
     """The first question of a company's new day has its metrics brought to that day."""
     keeper: Keeper = request.app.state.keeper
     keeper.consider(caller.company)
@@ -43,13 +43,16 @@ Reader = Annotated[Caller, Depends(_reader)]
 
 def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> FastAPI:
     """`page_key` is given to the page when it is opened on this machine."""
+    read_url = settings.read_database_url.get_secret_value() if settings.read_database_url else url
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.database = connect(settings, url)
+        app.state.reads = app.state.database if read_url == url else connect(settings, read_url)
         app.state.keeper = Keeper(app.state.database)
         yield
         app.state.keeper.close()
+        app.state.reads.close()
         app.state.database.close()
 
     app = FastAPI(
@@ -63,9 +66,11 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
     )
     app.state.settings = settings
     app.state.url = url
+    app.state.read_url = read_url
     app.state.cursors = queries.Cursors(settings.signing_key())
     app.state.page_key = page_key
     app.state.metrics = Metrics()
+    app.state.callers = known_callers()
     # An export holds a connection for as long as its reader likes: the other half is for everything else.
     app.state.exports = BoundedSemaphore(max(1, settings.pool_max_size // 2))
     app.add_middleware(Observed, metrics=app.state.metrics)
@@ -158,7 +163,7 @@ def _json(document: object) -> Response:
 def preview(asked: queries.Paged, caller: Reader, request: Request) -> Response:
     """Whom a filter selects: counts, the filter in English, and a page of the customers."""
     state = request.app.state
-    return _json(queries.preview(state.database, state.cursors, caller.company, asked))
+    return _json(queries.preview(state.reads, state.cursors, caller.company, asked))
 
 
 @_questions.post("/preview/invoices")
@@ -181,7 +186,7 @@ def preview_credit_notes(asked: queries.Paged, caller: Reader, request: Request)
 
 def _rows(asked: queries.Paged, caller: Caller, request: Request, kind: queries.Kind) -> Response:
     state = request.app.state
-    return _json(queries.rows_of(state.database, state.cursors, caller.company, asked, kind))
+    return _json(queries.rows_of(state.reads, state.cursors, caller.company, asked, kind))
 
 
 @_questions.post("/preview.csv")
@@ -202,7 +207,7 @@ def _exported(
     """The first rows are there before the answer begins, so that what is wrong still has its own status."""
     state = request.app.state
     timeout = state.settings.export_timeout_ms
-    chunks = _counted(state.exports, queries.export(state.database, caller.company, asked, form, timeout_ms=timeout))
+    chunks = _counted(state.exports, queries.export(state.reads, caller.company, asked, form, timeout_ms=timeout))
     first = next(chunks, b"")
     return StreamingResponse(_sent(first, chunks), media_type=media_type)
 
@@ -248,7 +253,7 @@ def format_filter(asked: queries.Asked, caller: Reader) -> Response:  # noqa: AR
 @_questions.post("/check")
 def check(asked: queries.Dated, caller: Reader, request: Request) -> Response:
     """Everything that is wrong with a filter, with places and corrections; 200 also when it is wrong."""
-    ledger = queries.ledger_of(request.app.state.database, caller.company)
+    ledger = queries.ledger_of(request.app.state.reads, caller.company)
     return _json(queries.checked(asked, caller.company, ledger))
 
 
@@ -276,7 +281,7 @@ _records = APIRouter(prefix="/v1", tags=["records"])
 
 def _add_record_route(kind: str) -> None:
     def record(source_id: str, caller: Reader, request: Request) -> Response:
-        found = queries.record(request.app.state.database, caller.company, kind, source_id)
+        found = queries.record(request.app.state.reads, caller.company, kind, source_id)
         if found is None:
             raise Problem(HTTPStatus.NOT_FOUND, "unknown-id", f"There is no such record among the {kind}.")
         return _json(found)
@@ -302,9 +307,10 @@ async def live() -> Response:
 
 @_health.get("/ready")
 def ready(request: Request) -> Response:
-    """The database answers, and is migrated."""
+    """The database answers and is migrated, and so does the replica where there is one."""
+    state = request.app.state
     try:
-        migrated = is_current(request.app.state.url)
+        migrated = all(is_current(url) for url in {state.url, state.read_url})
     except psycopg.OperationalError:
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE, "database-away", "The database does not answer.",

@@ -77,7 +77,7 @@ def _tenant_table(name: str, *items: sa.schema.SchemaItem, of_customer: bool = T
         metadata,
         sa.Column("company_id", sa.BigInteger, nullable=False),
         sa.Column("id", sa.BigInteger, sa.Identity(always=False), nullable=False),
-        _required("source_id"),
+        sa.Column("source_id", sa.Text(collation="C"), nullable=False),
         *owner,
         *items,
         _set("derived"),
@@ -157,6 +157,7 @@ customer = _tenant_table(
         deferrable=True,
     ),
     sa.Index("ix_customer_group", "company_id", "group_id"),
+    sa.Index("ix_customer_rating", "company_id", "rating"),
     of_customer=False,
 )
 
@@ -185,6 +186,35 @@ invoice = _tenant_table(
     _flag("bulk_payment_in_progress"),
     _set("tags"),
     _custom(),
+    sa.Index(
+        "ix_invoice_open",
+        "company_id",
+        "customer_id",
+        postgresql_include=["balance", "due_date", "status"],
+        postgresql_where=sa.text("balance <> 0"),
+    ),
+    sa.Index(
+        "ix_invoice_balance",
+        "company_id",
+        "balance",
+        postgresql_include=["customer_id", "due_date", "status"],
+        postgresql_where=sa.text("balance <> 0"),
+    ),
+    sa.Index(
+        "ix_invoice_due_date",
+        "company_id",
+        "due_date",
+        postgresql_include=["customer_id", "balance", "status"],
+        postgresql_where=sa.text("balance <> 0"),
+    ),
+    sa.Index(
+        "ix_invoice_status",
+        "company_id",
+        "status",
+        "customer_id",
+        postgresql_where=sa.text("status IN ('partially_paid', 'disputed', 'instalments')"),
+    ),
+    sa.Index("ix_invoice_reference", "company_id", "reference"),
 )
 
 payment = _tenant_table(
@@ -199,6 +229,8 @@ payment = _tenant_table(
     _text("reference"),
     _set("tags"),
     _custom(),
+    sa.Index("ix_payment_customer", "company_id", "customer_id", "date", postgresql_include=["amount", "status"]),
+    sa.Index("ix_payment_date", "company_id", "date", postgresql_include=["customer_id", "amount", "status"]),
 )
 
 credit_note = _tenant_table(
@@ -238,6 +270,7 @@ activity = _tenant_table(
         deferrable=True,
     ),
     sa.Index("ix_activity_invoice", "company_id", "invoice_customer_id", "invoice_id"),
+    sa.Index("ix_activity_date", "company_id", "date", postgresql_include=["customer_id", "by", "kind"]),
 )
 
 promise = _tenant_table(
@@ -330,7 +363,7 @@ touched_customer = _touched("touched_customer", "customer_id")
 touched_group = _touched("touched_group", "group_id")
 
 
-def _metrics(name: str, key: str, *columns: Column) -> sa.Table:
+def _metrics(name: str, key: str, *columns: sa.schema.SchemaItem) -> sa.Table:
     """What is kept of each row of a table. An amount is missing where a rate of exchange is."""
     return sa.Table(
         name,
@@ -388,6 +421,18 @@ customer_metrics = _metrics(
     _required("is_group_parent", sa.Boolean),
     _text("country"),
     _text("group_parent"),
+    sa.Index(
+        "ix_customer_metrics_balance_overdue",
+        "company_id",
+        "balance_overdue",
+        postgresql_where=sa.text("balance_overdue <> 0"),
+    ),
+    sa.Index(
+        "ix_customer_metrics_overdue_since",
+        "company_id",
+        "overdue_since",
+        postgresql_where=sa.text("overdue_since IS NOT NULL"),
+    ),
 )
 
 group_metrics = _metrics(

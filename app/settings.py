@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DUELIST_", frozen=True)
 
     database_url: SecretStr | None = Field(None, description="a PostgreSQL to use in place of the embedded one")
+    read_database_url: SecretStr | None = Field(None, description="a replica of it, for everything that only reads")
     data_dir: Path = Field(default_factory=default_data_dir, description="embedded database and secrets")
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
@@ -52,7 +53,7 @@ class Settings(BaseSettings):
     cursor_secret: SecretStr | None = Field(None, description="signs page cursors; equal on all servers of one service")
     log_level: str = "info"
 
-    @field_validator("database_url")
+    @field_validator("database_url", "read_database_url")
     @classmethod
     def _a_postgres_url(cls, url: SecretStr | None) -> SecretStr | None:
         """All ways in which tools write the address of a PostgreSQL, made the one that psycopg reads."""

@@ -1,7 +1,7 @@
 """The whole line from text to an explicit typed tree, with every error found on the way."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from dsl import typed
 from dsl.ast import Condition
@@ -15,20 +15,23 @@ from dsl.typed import FieldOf, Filter, Role, Row
 from dsl.values import Parameters
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Analysis:
-    """A filter that is accepted. `checked` still has its bare conditions, `lowered` has every EXISTS explicit."""
+    """A filter that is accepted. `checked` still has its bare conditions, `lowered` has every EXISTS explicit.
+
+    One is kept for each filter, so that what is worked out of it can be kept by it.
+    """
 
     text: str
     tree: Condition | None
     checked: Filter
     lowered: Filter
 
-    @property
+    @cached_property
     def canonical(self) -> str:
         return format_filter(self.tree) if self.tree else ""
 
-    @property
+    @cached_property
     def named_fields(self) -> dict[str, tuple[Row, Field]]:
         """The fields of the customer or group at hand (and what is one beside it) that the filter names.
 

@@ -126,10 +126,20 @@ def _days_late(at: Sources) -> Sql:
 
 def _paid_percent(at: Sources) -> Sql:
     """100 x (amount - balance) / amount, half up to four decimals by whole-number division, which is exact."""
-    amount = sa.cast(at.row("amount"), sa.Numeric)
-    paid = amount - at.row("balance")
-    scaled, size = 2 * 1_000_000 * sa.func.abs(paid) + sa.func.abs(amount), sa.func.nullif(2 * sa.func.abs(amount), 0)
-    return sa.func.sign(paid) * sa.func.sign(amount) * sa.func.div(scaled, size) / sa.literal_column("10000.0000")
+    amount, balance = at.row("amount"), at.row("balance")
+    exact = sa.cast(amount, sa.Numeric)
+    paid = exact - balance
+    scaled, size = 2 * 1_000_000 * sa.func.abs(paid) + sa.func.abs(exact), sa.func.nullif(2 * sa.func.abs(exact), 0)
+    of_any = sa.func.sign(paid) * sa.func.sign(exact) * sa.func.div(scaled, size)
+    # Nearly all invoices: fast whole numbers do for amounts up to 400 million.
+    plain = sa.and_(amount.between(_literal(1), _literal(4 * 10**12)), balance.between(_literal(0), amount))
+    whole, open_part = sa.cast(amount, sa.BigInteger), sa.cast(balance, sa.BigInteger)  # numeric, of a day before
+    quick = (_literal(2_000_000) * (whole - open_part) + whole) // (_literal(2) * whole)
+    return sa.case((plain, sa.cast(quick, sa.Numeric)), else_=of_any) / sa.literal_column("10000.0000")
+
+
+def _literal(number: int) -> Sql:
+    return sa.literal_column(f"{number}::bigint", sa.BigInteger)
 
 
 def _chasing_paused(at: Sources) -> Sql:

@@ -1,6 +1,6 @@
 """Typed tree to SQLAlchemy. `company_id = :company` on every relation; no JOIN to a to-many entity, ever."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -43,7 +43,7 @@ class Question:
 def select_rows(
     filter_: Filter, question: Question, fields: Fields, *, after: str | None = None, limit: int | None = None
 ) -> sa.Select[Any]:
-    compiler = _Compiler(question)
+    compiler = _Compiler(question, _measured_beside([*_fields_of(filter_), *fields.values()]))
     root = compiler.open_root(filter_.root)
     condition = compiler.predicate(filter_.condition)
     columns: list[Sql] = [compiler.field(row, found).label(name) for name, (row, found) in fields.items()]
@@ -56,7 +56,9 @@ def select_rows(
 
 
 def select_count(filter_: Filter, question: Question) -> sa.Select[Any]:
-    compiler = _Compiler(question)
+    compiler = _Compiler(question, _measured_beside(_fields_of(filter_)))
+    if (groups := compiler.groups_of(filter_)) is not None:
+        return sa.select(sa.func.count()).select_from(groups.subquery("groups"))
     if (anchor := _anchor(filter_)) is not None:
         # A foreign key says that each of these rows has an owner: they tell how many owners there are.
         exists, others = anchor
@@ -83,9 +85,19 @@ class _Scope:
     frames: dict[Row, Frame]
 
 
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """The ids of the owners for whom a test of their rows holds; `of_others`: for whom it does not."""
+
+    owner: Row
+    keys: sa.Select[Any]
+    of_others: bool
+
+
 @dataclass
 class _Compiler:
     question: Question
+    measured: frozenset[Row] = frozenset()  # rows beside another of which only metrics are read
     scopes: list[_Scope] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -144,11 +156,12 @@ class _Compiler:
         return next(scope.frames[row] for scope in self.scopes[::-1] if row in scope.frames)
 
     def _joined(self, row: Row, owner: Frame) -> Frame:
-        table = self._table(row.entity)
+        measured = row in self.measured
+        table = metrics(row.entity, self.question.relations).alias() if measured else self._table(row.entity)
         optional = row.entity.name == "group"
         company = owner.inner_company
-        frame = Frame(row, self.question.relations, table, company, company, owner.joins, optional)
-        link = table.c.id == owner.column("group_id") if optional else sa.true()
+        frame = Frame(row, self.question.relations, table, company, company, owner.joins, optional, measured)
+        link = frame.column("id") == owner.column("group_id") if optional else sa.true()
         on = sa.and_(table.c.company_id == company, link)
         owner.join(row, lambda: (table, on, optional))
         return frame
@@ -234,7 +247,7 @@ class _Compiler:
             one, other, _ = aligned(self.quantity(left), self.quantity(right))
             return operator.sql(one, other)
         if left.type.ordered and operator is not EQUAL:
-            return operator.sql(self._rank(left), self._rank(right))
+            return self._ranked(operator, left, right)
         return operator.sql(self.plain(left), self.plain(right))
 
     def _by_date(self, operator: Operator, left: Operand, right: Operand) -> Test | None:
@@ -266,6 +279,23 @@ class _Compiler:
                 return sa.cast(sa.func.least(sa.func.greatest(parameter, -_LONGEST_AGE), _LONGEST_AGE), sa.Integer)
             case _:
                 return None
+
+    def _ranked(self, operator: Operator, left: Operand, right: Operand) -> Test:
+        """Choices in their order: against a known one, as the list of those that are meant."""
+        assert operator.sql is not None
+        choices = left.type.choices
+        match left, right:
+            case operand, typed.Value(_, str() as value):
+                test = operator.sql
+            case typed.Value(_, str() as value), operand if operator in _MIRRORED:
+                mirrored = _MIRRORED[operator].sql
+                assert mirrored is not None
+                test = mirrored
+            case _:
+                return operator.sql(self._rank(left), self._rank(right))
+        place = choices.index(value)
+        meant = [choice for number, choice in enumerate(choices) if test(number, place)]
+        return self.plain(operand) == sa.any_(sa.bindparam(None, meant, ARRAY(sa.Text)))
 
     def _rank(self, operand: Operand) -> Sql:
         order = sa.bindparam(None, list(operand.type.choices), ARRAY(sa.Text))
@@ -392,24 +422,28 @@ class _Compiler:
         """At the latest rates on or before the as-of day, half up to ten-thousandths; without a rate it is missing."""
         amount = self.quantity(node.operand).numerator
         source, target = self._code(node.source), self._code(node.target)
-        dividend, divisor = exact(amount) * self._rate(source), self._rate(target)
-        return Quantity(sa.case((source == target, exact(amount)), else_=half_up(dividend, divisor)), SCALE)
+        dividend = exact(amount) * self._rate(node.source, source)
+        converted = half_up(dividend, self._rate(node.target, target))
+        return Quantity(sa.case((source == target, exact(amount)), else_=converted), SCALE)
 
     def _code(self, currency: typed.Currency) -> Sql:
         if currency.code:
             return sa.bindparam(None, currency.code, sa.Text)
         if currency.row:
             return self.frame(currency.row, levels=1).column("currency")  # a rate is looked up one SELECT further in
+        return self._base(self.scopes[-1].own.inner_company)
+
+    def _base(self, company_id: Sql) -> Sql:
         company = sa.table("company", sa.column("company_id"), sa.column("base_currency")).alias()
-        base = sa.select(company.c.base_currency).where(company.c.company_id == self._inner_company())
+        base = sa.select(company.c.base_currency).where(company.c.company_id == company_id)
         return base.correlate_except(company).scalar_subquery()
 
-    def _inner_company(self) -> Sql:
-        return self.scopes[-1].own.inner_company
-
-    def _rate(self, code: Sql) -> Sql:
+    def _rate(self, currency: typed.Currency, code: Sql) -> Sql:
         rates = sa.table("fx_latest", sa.column("company_id"), sa.column("currency"), sa.column("rate")).alias()
-        latest = sa.select(rates.c.rate).where(rates.c.company_id == self._inner_company(), rates.c.currency == code)
+        if self.company is None and currency == typed.BASE:
+            code = self._base(rates.c.company_id)
+        tied = rates.c.company_id == self.scopes[-1].own.inner_company
+        latest = sa.select(rates.c.rate).where(tied, rates.c.currency == code)
         return latest.correlate_except(rates).scalar_subquery()
 
     # ------------------------------------------------------------ aggregates
@@ -437,6 +471,11 @@ class _Compiler:
         value, scale = quantity.numerator, self._scale(node)
         result: Sql
         match node.function:
+            case "SUM" if isinstance(node.operand, typed.Converted):
+                # Unlike NULL, NaN takes the sum it enters with it.
+                given = self.quantity(node.operand.operand).numerator
+                amount = sa.case((given.is_not(None), sa.func.coalesce(value, _NAN)))
+                return Quantity(sa.func.nullif(sa.func.coalesce(sa.func.sum(amount), 0), _NAN), scale)
             case "SUM":
                 result = sa.func.coalesce(sa.func.sum(exact(value)), 0)
             case "AVG":
@@ -473,11 +512,40 @@ class _Compiler:
 
     # ------------------------------------------------------------ grouped semi-joins
 
-    def _grouped(self, node: _Tested) -> Test | None:
-        """A test of one aggregate against constants, as `id IN (SELECT … GROUP BY … HAVING …)`.
+    def groups_of(self, filter_: Filter) -> sa.Select[Any] | None:
+        """The ids of the customers or groups of a filter that is but one test of an aggregate, or one ALL."""
+        root, condition = filter_.root, filter_.condition
+        if root.owner is not None or self.question.company is None:
+            return None
+        match condition:
+            case typed.Compare() | typed.Range():
+                grouped = self._groups(condition)
+            case typed.Block("ALL", row, inner) if row.owner == root and inner.free <= {row, root}:
+                grouped = None if _reads_of(filter_) else self._every(row, inner)
+            case _:
+                return None
+        return None if grouped is None or grouped.of_others or grouped.owner != root else grouped.keys
 
-        None where the aggregate's rows depend on more than their own owner. Owners without any row are not in the
-        grouped answer: where the test holds for them, the owners for whom it fails are excluded instead.
+    def _every(self, row: Row, condition: Predicate) -> "_Groups":
+        with self.opened(row) as frame:
+            holds = sa.func.bool_and(self.predicate(condition).is_(sa.true()))
+        key = self.owner_key(frame)
+        assert row.owner is not None
+        return _Groups(row.owner, frame.select(key, where=[key.is_not(None)]).group_by(key).having(holds), False)
+
+    def _grouped(self, node: _Tested) -> Test | None:
+        """A test of one aggregate against constants, as `id IN (SELECT … GROUP BY … HAVING …)`."""
+        grouped = self._groups(node)
+        if grouped is None:
+            return None
+        around = self.scopes[-1]
+        key = self.key(grouped.owner, around)
+        found = key if self.company is not None else sa.tuple_(around.own.column("company_id"), key)
+        return found.not_in(grouped.keys) if grouped.of_others else found.in_(grouped.keys)
+
+    def _groups(self, node: _Tested) -> "_Groups | None":
+        """None where the aggregate's rows depend on more than their own owner. Owners without any row are not in the
+        grouped answer: where the test holds for them, it is the owners for whom it fails.
         """
         aggregate = _lone_aggregate(node)
         if aggregate is None or aggregate.row.owner is None:
@@ -494,16 +562,11 @@ class _Compiler:
                 inner.scopes[-1].frames[owner] = inner.joined_owner(frame, owner)
             where = inner.predicate(aggregate.where)
             value = inner.reduced(aggregate)
-        having = _WithAggregate(self.question, [], aggregate, value).test(node)
+        having = _WithAggregate(self.question, aggregate=aggregate, value=value).test(node)
         key = self.owner_key(frame)
         swept = [frame.column("company_id")] if self.company is None else []
         groups = frame.select(*swept, key, where=[where, key.is_not(None)]).group_by(*swept, key)
-        around = self.scopes[-1]
-        outer = self.key(owner, around)
-        found = sa.tuple_(around.own.column("company_id"), outer) if swept else outer
-        if holds_for_none:
-            return found.not_in(groups.having(having.is_not(sa.true())))
-        return found.in_(groups.having(having))
+        return _Groups(owner, groups.having(having.is_not(sa.true()) if holds_for_none else having), holds_for_none)
 
     def joined_owner(self, frame: Frame, owner: Row) -> Frame:
         """The row's owner in the same SELECT: there is exactly one."""
@@ -554,6 +617,15 @@ def _anchor(filter_: Filter) -> tuple[typed.Exists | typed.Block, list[Predicate
             case typed.Exists(row) | typed.Block("ANY", row) if row.owner == filter_.root:
                 return candidate, conditions[:place] + conditions[place + 1 :]
     return None
+
+
+def _fields_of(filter_: Filter) -> list[tuple[Row, Field]]:
+    return [(node.row, node.field) for node in typed.nodes(filter_.condition) if isinstance(node, typed.FieldOf)]
+
+
+def _measured_beside(fields: Iterable[tuple[Row, Field]]) -> frozenset[Row]:
+    beside = [(row, columns_of(field)) for row, field in fields if row.entity.metrics and _is_beside(row) and row.owner]
+    return frozenset(row for row, _ in beside) - {row for row, columns in beside if columns.row}
 
 
 def _reads_of(filter_: Filter) -> set[str]:
@@ -642,5 +714,6 @@ _MIRRORED = {
     MORE_OR_EQUAL: LESS_OR_EQUAL,
 }
 
+_NAN = sa.literal_column("'NaN'::numeric", sa.Numeric)
 _LONGEST_AGE = 120_000  # days; from the first day there is to the last is less
 _MOST_DAYS = 73_000  # 200 years; a date moved further is missing, for no calendar has it

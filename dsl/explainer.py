@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import assert_never, cast
 
 from dsl import typed
@@ -20,6 +21,7 @@ from dsl.types import FLAG, Kind
 _Test = Compare | Range | OneOf | Absent
 
 
+@lru_cache(maxsize=2_000)
 def english(filter_: Filter, as_of: date) -> str:
     """The sentence of a lowered filter; relative days are printed with the dates they stand for."""
     plural = filter_.root.entity.plural

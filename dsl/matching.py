@@ -4,7 +4,8 @@ A row plays a part in an alternative that holds: it meets all of that alternativ
 one of its positive ANY blocks. Only where no row plays a part, the customer's open invoices and recent payments count.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import cast
 
 from dsl import typed
@@ -18,6 +19,7 @@ from dsl.types import FLAG
 RECENT_DAYS = 90
 
 
+@lru_cache(maxsize=4_000)
 def matching_rows(analysis: Analysis, catalog: Catalog, entity: str) -> Filter:
     """A filter over the rows of `entity`; at level group also over customers, the members the filter is about."""
     roles = _Roles(analysis, catalog.entities[entity], catalog)
@@ -64,7 +66,8 @@ class _Roles:
         bare = _bare_part(self.formula, _outside_not(self.formula, pin), self.bare)
         block = _block_part(self.formula, self.is_block, self.row)
         owner = self.analysis.checked.root if self.of_members else self.customer
-        return either([bind_rows(bare, self.customer), bind_rows(block, owner)])
+        parts = [bind_rows(bare, self.customer), bind_rows(block, owner)]
+        return either([_without_witnessed(part, self.row) for part in parts])
 
     def nobody_plays(self, playing: Predicate) -> Predicate:
         """No other row of the customer (of the group, at level group) plays a part."""
@@ -99,6 +102,28 @@ class _Roles:
                 return typed.Compare(EQUAL, assigned, typed.Value(FLAG, False))
             case _:
                 return typed.TRUE
+
+
+def _without_witnessed(condition: Predicate, row: Row) -> Predicate:
+    """Without the ANY blocks that the row itself is known to meet."""
+    match condition:
+        case Or(items):
+            return either([_without_witnessed(item, row) for item in items])
+        case And(items):
+            return both([item for item in items if not _is_witness(row, item, items)])
+        case _:
+            return condition
+
+
+def _is_witness(row: Row, block: Predicate, known: Sequence[Predicate]) -> bool:
+    match block:
+        case typed.Exists(inner, body) | Block("ANY", inner, body):
+            if inner.entity is not row.entity or inner.owner != row.owner:
+                return False
+            met = _about(body, {inner: row})
+            return all(part in known for part in (met.conditions if isinstance(met, And) else (met,)))
+        case _:
+            return False
 
 
 def _about(condition: Predicate, rows: Mapping[Row, Row]) -> Predicate:

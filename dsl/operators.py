@@ -73,7 +73,7 @@ ENDS_WITH = Operator(
     _TEXT,
     "ends with {}",
     "does not end with {}",
-    lambda a, b: sa.func.starts_with(sa.func.reverse(_folded(a)), sa.func.reverse(_folded(b))),
+    lambda a, b: sa.func.right(_folded(a), sa.func.length(_folded(b))) == _folded(b),
 )
 
 IN = Operator("IN", _EQUALS - {Kind.DATE, Kind.FLAG}, "is one of {}", "is none of {}",

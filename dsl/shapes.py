@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from dsl.operators import EQUAL
 from dsl.quantities import SCALE, fits_bigint
 from dsl.typed import (
     And,
@@ -48,6 +49,8 @@ def _shape(condition: Predicate, values: Values) -> Predicate:
             return replace(condition, conditions=tuple(_shape(item, values) for item in items))
         case Not(inner) | Exists(_, inner) | Block(_, _, inner):
             return replace(condition, condition=_shape(inner, values))
+        case Compare(operator, left, _) if left.type.ordered and operator is not EQUAL:
+            return condition  # which choices are meant is known from the value
         case Compare(_, FieldOf() as operand, right):
             return replace(condition, right=_opened(operand, right, values))
         case Compare(_, left, FieldOf() as operand):

@@ -297,13 +297,20 @@ class Filter:
 
     root: Row
     condition: Predicate
+    _hash: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.root, self.condition)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 # ---------------------------------------------------------------- reading a tree
 
 
 def both(conditions: Iterator[Predicate] | list[Predicate]) -> Predicate:
-    """AND, without what is known already."""
+    """AND, without what is known already: A AND (A OR B) is A."""
     kept: list[Predicate] = []
     for condition in conditions:
         if condition == FALSE:
@@ -311,11 +318,12 @@ def both(conditions: Iterator[Predicate] | list[Predicate]) -> Predicate:
         if condition != TRUE:
             kept += condition.conditions if isinstance(condition, And) else (condition,)
     kept = list(dict.fromkeys(kept))
+    kept = [one for one in kept if not (isinstance(one, Or) and any(other in kept for other in one.conditions))]
     return And(tuple(kept)) if len(kept) > 1 else kept[0] if kept else TRUE
 
 
 def either(conditions: Iterator[Predicate] | list[Predicate]) -> Predicate:
-    """OR, without what is known already."""
+    """OR, without what is known already: A OR A AND B is A."""
     kept: list[Predicate] = []
     for condition in conditions:
         if condition == TRUE:
@@ -323,6 +331,7 @@ def either(conditions: Iterator[Predicate] | list[Predicate]) -> Predicate:
         if condition != FALSE:
             kept += condition.conditions if isinstance(condition, Or) else (condition,)
     kept = list(dict.fromkeys(kept))
+    kept = [one for one in kept if not (isinstance(one, And) and any(other in kept for other in one.conditions))]
     return Or(tuple(kept)) if len(kept) > 1 else kept[0] if kept else FALSE
 
 

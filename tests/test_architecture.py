@@ -37,7 +37,7 @@ MAY_SEE = {
     "dsl.frames": {"dsl.typed", "dsl.catalog"},
     "dsl.quantities": set[str](),
     "dsl.literals": set[str](),
-    "dsl.shapes": {"dsl.typed", "dsl.types", "dsl.quantities"},
+    "dsl.shapes": {"dsl.typed", "dsl.types", "dsl.quantities", "dsl.operators"},
 }
 
 FEATURES = {"queries", "workflows", "runs", "imports", "pages", "auth"}

@@ -43,6 +43,14 @@ def test_another_database_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) 
         Settings()
 
 
+def test_so_is_the_url_of_a_replica(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().read_database_url is None
+    monkeypatch.setenv("DUELIST_READ_DATABASE_URL", "postgres://ann:secret@replica/ledger")
+    url = Settings().read_database_url
+    assert url
+    assert url.get_secret_value() == "postgresql://ann:secret@replica/ledger"
+
+
 def test_an_empty_url_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """As compose files write it when the variable is not set."""
     monkeypatch.setenv("DUELIST_DATABASE_URL", "")

@@ -42,7 +42,7 @@ def ours(connection: Connection, place: Place, filter: str, level: str = "custom
     asking = ask(Paged.model_validate({"filter": filter, "level": level}), place.company, answered=True)
     question = asking.question(kept.relations(connection, place.company, asking.as_of))
     own: Kind = "groups" if level == "group" else "customers"
-    counted, listed = list_of(asking, own), list_of(asking, "invoices")
+    counted, listed = list_of(asking.analysis, own), list_of(asking.analysis, "invoices")
     return Answering(
         count_statement(counted.filter, question),
         rows_statement(counted.filter, question, counted.fields, limit=PAGE + 1),

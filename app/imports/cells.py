@@ -193,7 +193,7 @@ def choice(values: str, **other_spellings: str) -> Kind:
     return Kind("text", partial(_choice, spellings=spellings))
 
 
-KEY = Kind("text", partial(_text, longest=LONGEST_KEY))
+KEY = Kind('text COLLATE "C"', partial(_text, longest=LONGEST_KEY))
 TEXT = Kind("text", _text)
 PROSE = Kind("text", partial(_text, longest=LONGEST_PROSE))
 MONEY = Kind("bigint", _money)

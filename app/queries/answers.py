@@ -3,7 +3,7 @@
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from http import HTTPStatus
 from itertools import chain
 from typing import Any, Literal
@@ -70,7 +70,7 @@ def preview(database: Database, cursors: Cursors, company: Company, asked: Paged
     """Counts of everything the filter is about, and a page of the customers (and, at level group, of the groups)."""
     asking, place = _placed(cursors, asked, company, "preview")
     listed: tuple[Kind, ...] = ("groups", "customers") if asked.level == "group" else ("customers",)
-    lists = {kind: list_of(asking, kind) for kind in (*listed, *_COUNTED)}
+    lists = {kind: list_of(asking.analysis, kind) for kind in (*listed, *_COUNTED)}
     with database.transaction(company.company_id, asking.as_of) as connection:
         question = _question(connection, asking)
         counts = {kind: _count(connection, question, lists[kind]) for kind in lists}
@@ -95,7 +95,7 @@ _COUNTED: tuple[Kind, ...] = ("invoices", "payments")
 def rows_of(database: Database, cursors: Cursors, company: Company, asked: Paged, kind: Kind) -> Document:
     """A page of the rows that the filter is about."""
     asking, place = _placed(cursors, asked, company, kind)
-    selected = list_of(asking, kind)
+    selected = list_of(asking.analysis, kind)
     with database.transaction(company.company_id, asking.as_of) as connection:
         question = _question(connection, asking)
         count = _count(connection, question, selected)
@@ -117,7 +117,7 @@ def export(
     if kind == "groups" and asked.level != "group":
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", "There are rows of groups at level group only.")
     asking = ask(asked, company, answered=True)
-    selected = list_of(asking, kind)
+    selected = list_of(asking.analysis, kind)
     shown = selected.shown
     with (
         database.transaction(company.company_id, asking.as_of, timeout_ms=timeout_ms) as connection,
@@ -149,14 +149,14 @@ def warnings_of(asking: Asking, ledger: Ledger) -> list[Document]:
 # ---------------------------------------------------------------- lists of rows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Listed:
     """Which rows, and which of their fields."""
 
     filter: Filter
     fields: Mapping[str, tuple[Row, Field]]
 
-    @property
+    @cached_property
     def shown(self) -> Shown:
         return Shown({name: field for name, (_, field) in self.fields.items()})
 
@@ -167,8 +167,9 @@ class _Page:
     after: str | None = None
 
 
-def list_of(asking: Asking, kind: Kind) -> Listed:
-    analysis, entity = asking.analysis, _ENTITIES[kind]
+@lru_cache(maxsize=4_000)
+def list_of(analysis: Analysis, kind: Kind) -> Listed:
+    entity = _ENTITIES[kind]
     of_root = analysis.lowered.root.entity.name == entity
     selected = analysis.lowered if of_root else matching_rows(analysis, CATALOG, entity)
     named = analysis.named_fields if of_root else _named(analysis, selected.root)

@@ -30,7 +30,7 @@ def compiled(asked: Dated, company: Company) -> Document:
     """The SQL is that of the whole answer, where the metrics of the company's current day are kept."""
     asking = ask(asked, company)
     analysis = asking.analysis
-    selected = list_of(asking, "groups" if asked.level == "group" else "customers")
+    selected = list_of(analysis, "groups" if asked.level == "group" else "customers")
     question = asking.question(Relations.HISTORIC if asking.is_past else Relations.KEPT)
     statement = rows_statement(selected.filter, question, selected.fields)
     return {

@@ -7,12 +7,12 @@ bucket, a window): ages are kept as the dates they count from.
 """
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 _views = importlib.import_module("migrations.versions.0002_views")
 AS_OF, PAID = _views.AS_OF, _views.PAID
@@ -119,9 +119,6 @@ CREATE POLICY same_company ON {table}
 
 
 def upgrade() -> None:
-    # Once migration 0002 made views of these names.
-    op.execute("DROP VIEW IF EXISTS customer_metrics, group_metrics, company_metrics")
-    op.execute("DROP VIEW IF EXISTS customer_metrics_as_of, group_metrics_as_of, company_metrics_as_of")
     for table, columns in TABLES.items():
         op.execute(f"CREATE TABLE {table} ({columns})")
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
@@ -144,7 +141,11 @@ def downgrade() -> None:
 
 @dataclass(frozen=True)
 class Relations:
-    """`metrics` is the relation of the customers' metrics that those of groups and the company add up."""
+    """`metrics` is the relation of the customers' metrics that those of groups and the company add up.
+
+    `one_by_one` sums are worked out for each customer by its key, which no statistics can talk PostgreSQL out of; the
+    others for all at once.
+    """
 
     suffix: str
     customer: str
@@ -155,37 +156,28 @@ class Relations:
     credit_note: str
     journal: str
     activity: str
-    members: str
     metrics: str
+    one_by_one: bool = False
 
 
 LIVE = Relations(
     "_live", "customer", "customer_group", "contact", "invoice", "payment", "credit_note", "journal", "activity",
-    members="customer", metrics="customer_metrics_live",
+    metrics="customer_metrics_live",
 )  # fmt: skip
 AS_OF_DAY = Relations(
     "_as_of", "customer", "customer_group", "contact", "invoice_as_of", "payment_as_of", "credit_note_as_of",
-    "journal_as_of", "activity_as_of", members="customer", metrics="customer_metrics_as_of",
+    "journal_as_of", "activity_as_of", metrics="customer_metrics_as_of",
 )  # fmt: skip
 
 
-def of_touched_customer(table: str, key: str = "customer_id") -> str:
+def touched(table: str, by: str) -> str:
     return f"""(
-        SELECT d.* FROM touched_customer t
-        JOIN {table} d ON d.company_id = t.company_id AND d.{key} = t.customer_id)"""
+        SELECT d.* FROM touched_{by} t JOIN {table} d ON d.company_id = t.company_id AND d.id = t.{by}_id)"""
 
 
-def of_touched_group(table: str, key: str) -> str:
-    return f"""(
-        SELECT d.* FROM touched_group t
-        JOIN {table} d ON d.company_id = t.company_id AND d.{key} = t.group_id)"""
-
-
-TOUCHED = Relations(
-    "_touched", of_touched_customer("customer", "id"), of_touched_group("customer_group", "id"),
-    of_touched_customer("contact"), of_touched_customer("invoice"), of_touched_customer("payment"),
-    of_touched_customer("credit_note"), of_touched_customer("journal"), of_touched_customer("activity"),
-    members=of_touched_group("customer", "group_id"), metrics="customer_metrics",
+TOUCHED = replace(
+    LIVE, suffix="_touched", customer=touched("customer", "customer"), group=touched("customer_group", "group"),
+    metrics="customer_metrics", one_by_one=True,
 )  # fmt: skip
 
 
@@ -201,8 +193,8 @@ def views() -> dict[str, str]:
 # ---------------------------------------------------------------- the catalog's words, about a document d
 
 OPEN = "d.balance <> 0 AND d.status NOT IN ('void', 'closed')"
-OVERDUE = f"{OPEN} AND d.due_date < {AS_OF}"
-DUE = f"{OPEN} AND (d.due_date < {AS_OF}) IS NOT TRUE"
+OVERDUE = f"d.due_date < {AS_OF}"
+NOT_OVERDUE = f"({OVERDUE}) IS NOT TRUE"
 DAYS_OVERDUE = f"{AS_OF} - d.due_date"
 SETTLED = "d.status NOT IN ('void', 'closed')"  # and there is a day of it, without which no difference of days is
 NOT_VOID = "d.status <> 'void'"
@@ -219,7 +211,7 @@ FIRST_DAY = "DATE '1900-01-01'"
 
 
 def overdue_between(first: int, last: int) -> str:
-    return f"{OPEN} AND {DAYS_OVERDUE} BETWEEN {first} AND {last}"
+    return f"{DAYS_OVERDUE} BETWEEN {first} AND {last}"
 
 
 # ---------------------------------------------------------------- sums
@@ -244,12 +236,15 @@ def in_base_currency(money: str) -> str:
     return f"CASE WHEN d.currency = co.base_currency THEN {money} ELSE {exact} END"
 
 
-def total(money: str, where: str) -> str:
-    return f"sum({in_account_currency(money)}) FILTER (WHERE {where})"
+def total(money: str, where: str = "true") -> str:
+    """Amounts that add nothing are left out before they are converted, where they need no rate."""
+    counts = f"({money} <> 0 OR d.currency <> c.currency)"
+    return f"sum({in_account_currency(money)}) FILTER (WHERE {counts} AND {where})"
 
 
-def base_total(money: str, where: str) -> str:
-    return f"sum({in_base_currency(money)}) FILTER (WHERE {where})"
+def base_total(money: str, where: str = "true") -> str:
+    counts = f"({money} <> 0 OR d.currency <> co.base_currency)"
+    return f"sum({in_base_currency(money)}) FILTER (WHERE {counts} AND {where})"
 
 
 def documents(relation: str) -> str:
@@ -259,43 +254,55 @@ def documents(relation: str) -> str:
         LEFT JOIN company co ON co.company_id = d.company_id {rates("c.currency")}"""
 
 
-def summary(alias: str, source: str, columns: str) -> str:
+def summary(relations: Relations, alias: str, source: str, columns: str, where: str = "true") -> str:
     """One row for each customer that has documents, joined to it.
 
     To one row at most and LEFT, so that PostgreSQL leaves out a summary of which a query reads no column.
     """
+    if relations.one_by_one:
+        latest = source.replace("fx_latest", "latest")
+        return f"""
+    LEFT JOIN LATERAL (
+        SELECT {columns}
+        FROM {latest}
+        WHERE d.company_id = customer.company_id AND d.customer_id = customer.id AND {where}
+    ) {alias} ON true"""
     return f"""
     LEFT JOIN (
         SELECT d.company_id, d.customer_id, {columns}
         FROM {source}
+        WHERE {where}
         GROUP BY d.company_id, d.customer_id
     ) {alias} ON {same_company(alias, "customer")} AND {alias}.customer_id = customer.id"""
 
 
-INVOICES = f"""
-            {total("d.balance", OPEN)} AS balance,
-            {total("d.balance", DUE)} AS due,
+# Of open invoices only, which are few.
+OPEN_INVOICES = f"""
+            {total("d.balance")} AS balance,
+            {total("d.balance", NOT_OVERDUE)} AS due,
             {total("d.balance", OVERDUE)} AS overdue,
             {total("d.balance", overdue_between(1, 30))} AS overdue_1_30,
             {total("d.balance", overdue_between(31, 45))} AS overdue_31_45,
             {total("d.balance", overdue_between(31, 60))} AS overdue_31_60,
             {total("d.balance", overdue_between(46, 60))} AS overdue_46_60,
             {total("d.balance", overdue_between(61, 90))} AS overdue_61_90,
-            {total("d.balance", f"{OVERDUE} AND {DAYS_OVERDUE} >= 91")} AS overdue_91_over,
-            max({in_account_currency("d.balance")}) FILTER (WHERE {OPEN}) AS largest,
+            {total("d.balance", f"{DAYS_OVERDUE} >= 91")} AS overdue_91_over,
+            max({in_account_currency("d.balance")}) AS largest,
+            {base_total("d.balance")} AS base_open,
+            {base_total("d.balance", NOT_OVERDUE)} AS base_due,
+            {base_total("d.balance", OVERDUE)} AS base_overdue,
+            count(*) AS number,
+            count(*) FILTER (WHERE {NOT_OVERDUE}) AS due_number,
+            count(*) FILTER (WHERE {OVERDUE}) AS overdue_number,
+            min(d.due_date) FILTER (WHERE {OVERDUE}) AS overdue_since,
+            sum(d.due_date - {FIRST_DAY}) FILTER (WHERE {OVERDUE}) AS overdue_due_days"""
+
+INVOICES = f"""
             {total("d.amount", f"{NOT_VOID} AND d.issue_date > {TWELVE_MONTHS} AND d.issue_date <= {AS_OF}")}
                 AS invoiced_12_months,
-            {base_total("d.balance", OPEN)} AS base_open,
-            {base_total("d.balance", DUE)} AS base_due,
-            {base_total("d.balance", OVERDUE)} AS base_overdue,
             {base_total("d.amount", f"{NOT_VOID} AND d.issue_date > {AS_OF} - 365 AND d.issue_date <= {AS_OF}")}
                 AS base_invoiced_365_days,
             count(*) FILTER (WHERE {NOT_VOID}) AS number,
-            count(*) FILTER (WHERE {OPEN}) AS open_number,
-            count(*) FILTER (WHERE {DUE}) AS due_number,
-            count(*) FILTER (WHERE {OVERDUE}) AS overdue_number,
-            min(d.due_date) FILTER (WHERE {OVERDUE}) AS overdue_since,
-            sum(d.due_date - {FIRST_DAY}) FILTER (WHERE {OVERDUE}) AS overdue_due_days,
             count(d.settled_on) FILTER (WHERE {SETTLED}) AS settled,
             sum(d.settled_on - d.issue_date) FILTER (WHERE {SETTLED}) AS days_to_pay,
             {mean("d.settled_on - d.due_date", SETTLED)} AS average_days_late"""
@@ -312,8 +319,8 @@ CREDIT_NOTES = f"""
             {base_total("d.amount_remaining", CREDIT_COUNTS)} AS base_remaining"""
 
 JOURNALS = f"""
-            {total("d.balance", "true")} AS balance,
-            {base_total("d.balance", "true")} AS base_balance"""
+            {total("d.balance")} AS balance,
+            {base_total("d.balance")} AS base_balance"""
 
 CONTACTS = """
             count(*) > 0 AS available,
@@ -332,47 +339,50 @@ ACTIVITIES = f"""
 
 def balance_total(prefix: str, invoices: str) -> str:
     return f"""(
-            coalesce(i.{invoices}, 0) - coalesce(n.{prefix}remaining, 0) - coalesce(p.{prefix}remaining, 0)
+            coalesce(o.{invoices}, 0) - coalesce(n.{prefix}remaining, 0) - coalesce(p.{prefix}remaining, 0)
             + coalesce(j.{prefix}balance, 0)
         )"""
 
 
 def customer_metrics(relations: Relations) -> str:
     balance = balance_total("", "balance")
+    # Once, and not for each customer.
+    latest = "WITH latest AS MATERIALIZED (SELECT * FROM fx_latest)" if relations.one_by_one else ""
     return f"""
+    {latest}
     SELECT
         customer.company_id AS company_id,
         customer.id AS customer_id,
         i.average_days_late AS average_days_late,
         {quotient("i.days_to_pay", "i.settled")} AS average_days_to_pay,
         {known(quotient(f"100 * {balance}", "customer.credit_limit"))} AS credit_limit_utilisation,
-        {counted("i.due")} AS balance_due,
-        {counted("i.overdue")} AS balance_overdue,
-        {counted("i.overdue_1_30")} AS balance_overdue_1_30,
-        {counted("i.overdue_31_45")} AS balance_overdue_31_45,
-        {counted("i.overdue_31_60")} AS balance_overdue_31_60,
-        {counted("i.overdue_46_60")} AS balance_overdue_46_60,
-        {counted("i.overdue_61_90")} AS balance_overdue_61_90,
-        {counted("i.overdue_91_over")} AS balance_overdue_91_over,
+        {counted("o.due")} AS balance_due,
+        {counted("o.overdue")} AS balance_overdue,
+        {counted("o.overdue_1_30")} AS balance_overdue_1_30,
+        {counted("o.overdue_31_45")} AS balance_overdue_31_45,
+        {counted("o.overdue_31_60")} AS balance_overdue_31_60,
+        {counted("o.overdue_46_60")} AS balance_overdue_46_60,
+        {counted("o.overdue_61_90")} AS balance_overdue_61_90,
+        {counted("o.overdue_91_over")} AS balance_overdue_91_over,
         {known(balance)} AS balance_total,
-        {known("i.largest")} AS largest_open_balance,
+        {known("o.largest")} AS largest_open_balance,
         {counted("i.invoiced_12_months")} AS amount_invoiced_12m,
         {counted("p.overpaid")} AS overpayments,
         {counted("p.prepaid")} AS prepayments,
         {counted("p.remaining")} AS total_unallocated,
-        {counted("i.base_due")} AS base_balance_due,
-        {counted("i.base_overdue")} AS base_balance_overdue,
+        {counted("o.base_due")} AS base_balance_due,
+        {counted("o.base_overdue")} AS base_balance_overdue,
         {known(balance_total("base_", "base_open"))} AS base_balance_total,
-        {counted("i.base_open")} AS base_open,
+        {counted("o.base_open")} AS base_open,
         {counted("i.base_invoiced_365_days")} AS base_invoiced_365_days,
         coalesce(i.number, 0) AS invoices_count,
-        coalesce(i.open_number, 0) AS open_invoices,
-        coalesce(i.due_number, 0) AS open_invoices_due,
-        coalesce(i.overdue_number, 0) AS open_invoices_overdue,
-        coalesce(i.overdue_due_days, 0) AS overdue_due_days,
+        coalesce(o.number, 0) AS open_invoices,
+        coalesce(o.due_number, 0) AS open_invoices_due,
+        coalesce(o.overdue_number, 0) AS open_invoices_overdue,
+        coalesce(o.overdue_due_days, 0) AS overdue_due_days,
         coalesce(i.settled, 0) AS settled_invoices,
         coalesce(i.days_to_pay, 0) AS settled_days_to_pay,
-        i.overdue_since AS overdue_since,
+        o.overdue_since AS overdue_since,
         a.by_company AS last_company_action_date,
         a.message AS last_company_communication_date,
         a.manual_message AS last_company_manual_communication_date,
@@ -392,12 +402,13 @@ def customer_metrics(relations: Relations) -> str:
         ON customer_group.company_id = customer.company_id AND customer_group.id = customer.group_id
     LEFT JOIN customer parent
         ON parent.company_id = customer_group.company_id AND parent.id = customer_group.parent_customer_id
-    {summary("i", documents(relations.invoice), INVOICES)}
-    {summary("p", documents(relations.payment), PAYMENTS)}
-    {summary("n", documents(relations.credit_note), CREDIT_NOTES)}
-    {summary("j", documents(relations.journal), JOURNALS)}
-    {summary("k", f"{relations.contact} d", CONTACTS)}
-    {summary("a", f"{relations.activity} d", ACTIVITIES)}
+    {summary(relations, "o", documents(relations.invoice), OPEN_INVOICES, OPEN)}
+    {summary(relations, "i", documents(relations.invoice), INVOICES)}
+    {summary(relations, "p", documents(relations.payment), PAYMENTS)}
+    {summary(relations, "n", documents(relations.credit_note), CREDIT_NOTES)}
+    {summary(relations, "j", documents(relations.journal), JOURNALS)}
+    {summary(relations, "k", f"{relations.contact} d", CONTACTS)}
+    {summary(relations, "a", f"{relations.activity} d", ACTIVITIES)}
 """
 
 
@@ -410,6 +421,8 @@ def group_metrics(relations: Relations) -> str:
     def of_members(column: str) -> str:
         return f"CASE WHEN m.number IS NULL THEN 0 ELSE m.{column} END"
 
+    one = "c.company_id = customer_group.company_id AND c.group_id = customer_group.id"
+    of_group = one if relations.one_by_one else "c.group_id IS NOT NULL"
     return f"""
     SELECT
         customer_group.company_id AS company_id,
@@ -427,7 +440,7 @@ def group_metrics(relations: Relations) -> str:
     FROM {relations.group} customer_group
     LEFT JOIN customer parent
         ON parent.company_id = customer_group.company_id AND parent.id = customer_group.parent_customer_id
-    LEFT JOIN (
+    LEFT JOIN {"LATERAL" if relations.one_by_one else ""} (
         SELECT c.company_id, c.group_id, count(*) AS number,
             {whole_sum("k.base_balance_due")} AS balance_due,
             {whole_sum("k.base_balance_overdue")} AS balance_overdue,
@@ -435,9 +448,9 @@ def group_metrics(relations: Relations) -> str:
             sum(k.open_invoices_due) AS open_invoices_due,
             sum(k.open_invoices_overdue) AS open_invoices_overdue,
             min(k.overdue_since) AS overdue_since
-        FROM {relations.members} c
+        FROM customer c
         LEFT JOIN {relations.metrics} k ON {same_company("k", "c")} AND k.customer_id = c.id
-        WHERE c.group_id IS NOT NULL
+        WHERE {of_group}
         GROUP BY c.company_id, c.group_id
     ) m ON {same_company("m", "customer_group")} AND m.group_id = customer_group.id
 """
