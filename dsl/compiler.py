@@ -1,6 +1,6 @@
 """Typed tree to SQLAlchemy. `company_id = :company` on every relation; no JOIN to a to-many entity, ever."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -55,8 +55,14 @@ def select_rows(
     return rows if limit is None else rows.limit(sa.bindparam("limit", limit, sa.BigInteger))
 
 
-def select_count(filter_: Filter, question: Question) -> sa.Select[Any]:
+def select_count(filter_: Filter, question: Question, *, limited: bool = False) -> sa.Select[Any]:
+    """`limited`: no further than the parameter `limit`, which is quick however many there are."""
     compiler = _Compiler(question, _measured_beside(_fields_of(filter_)))
+    if limited:
+        root = compiler.open_root(filter_.root)
+        found = root.select(sa.literal_column("1"), where=[compiler.predicate(filter_.condition)])
+        first = found.limit(sa.bindparam("limit", 0, sa.BigInteger)).subquery("found")
+        return sa.select(sa.func.count()).select_from(first)
     if (groups := compiler.groups_of(filter_)) is not None:
         return sa.select(sa.func.count()).select_from(groups.subquery("groups"))
     if (anchor := _anchor(filter_)) is not None:
@@ -66,9 +72,8 @@ def select_count(filter_: Filter, question: Question) -> sa.Select[Any]:
         number = sa.func.count(compiler.owner_key(root).distinct())
         conditions = [compiler.predicate(exists.condition), *map(compiler.predicate, others)]
     else:
-        root = compiler.open_root(
-            filter_.root, measured=filter_.root.owner is None and _reads_of(filter_) == {"metrics"}
-        )
+        alone = filter_.root.owner is None
+        root = compiler.open_root(filter_.root, measured=alone and _reads_of(filter_) == {"metrics"})
         number = sa.func.count()
         conditions = [compiler.predicate(filter_.condition)]
     if question.company is None:
@@ -360,7 +365,7 @@ class _Compiler:
             case typed.Aggregated():
                 return self._scalar(node)
             case typed.FirstOf():
-                return self._first(node, self.plain)
+                return self._first(node)
             case _:
                 raise TypeError(node)
 
@@ -412,7 +417,7 @@ class _Compiler:
                 return Quantity(self._scalar(node), scale)
             case typed.FirstOf(operand=operand):
                 scale = SCALE if operand.type.kind is Kind.MONEY else 1
-                return Quantity(self._first(node, lambda inner: self.quantity(inner).numerator), scale)
+                return Quantity(self._first(node), scale)
             case _:
                 raise TypeError(node)
 
@@ -490,17 +495,16 @@ class _Compiler:
             result = sa.case((sa.func.count(given) == sa.func.count(value), result))
         return Quantity(result, scale)
 
-    def _first(self, node: typed.FirstOf, value: Callable[[Operand], Sql]) -> Sql:
+    def _first(self, node: typed.FirstOf) -> Sql:
         with self.opened(node.row) as frame:
             conditions = [self.link(frame), self.predicate(node.where)]
-            keys = [self._sort_key(operand) for operand, _ in node.keys]
-            first = value(node.operand)
-        order = [
-            (key.desc() if descending else key.asc()).nulls_last()
-            for key, (_, descending) in zip(keys, node.keys, strict=True)
-        ]
-        rows = frame.select(first, where=conditions)
-        return rows.order_by(*order, sa.collate(frame.column("source_id"), "C")).limit(1).scalar_subquery()
+            first, order = self.first_value(node), self._order(node, frame)
+        return frame.select(first.numerator, where=conditions).order_by(*order).limit(1).scalar_subquery()
+
+    def _order(self, node: typed.FirstOf, frame: Frame) -> list[Sql]:
+        keys = [(self._sort_key(operand), descending) for operand, descending in node.keys]
+        ordered = [(key.desc() if descending else key.asc()).nulls_last() for key, descending in keys]
+        return [*ordered, sa.collate(frame.column("source_id"), "C")]
 
     def _sort_key(self, operand: Operand) -> Sql:
         if operand.type.kind in QUANTITIES:
@@ -560,13 +564,26 @@ class _Compiler:
         with inner.opened(aggregate.row) as frame:
             if owner in inside:
                 inner.scopes[-1].frames[owner] = inner.joined_owner(frame, owner)
-            where = inner.predicate(aggregate.where)
-            value = inner.reduced(aggregate)
-        having = _WithAggregate(self.question, aggregate=aggregate, value=value).test(node)
-        key = self.owner_key(frame)
-        swept = [frame.column("company_id")] if self.company is None else []
-        groups = frame.select(*swept, key, where=[where, key.is_not(None)]).group_by(*swept, key)
-        return _Groups(owner, groups.having(having.is_not(sa.true()) if holds_for_none else having), holds_for_none)
+            key = self.owner_key(frame)
+            keys = [frame.column("company_id"), key] if self.company is None else [key]
+            where = [inner.predicate(aggregate.where), key.is_not(None)]
+            if isinstance(aggregate, typed.FirstOf):
+                first = inner.first_value(aggregate)
+                named = [column.label(f"key_{place}") for place, column in enumerate(keys)]
+                rows = frame.select(*named, first.numerator.label("value"), where=where)
+                firsts = rows.distinct(*keys).order_by(*keys, *inner._order(aggregate, frame)).subquery("firsts")
+                value = Quantity(firsts.c.value, first.denominator)
+                groups, narrow = sa.select(*(firsts.c[column.name] for column in named)), sa.Select.where
+            else:
+                value = inner.reduced(aggregate)
+                groups, narrow = frame.select(*keys, where=where).group_by(*keys), sa.Select.having
+        holds = _WithAggregate(self.question, aggregate=aggregate, value=value).test(node)
+        return _Groups(owner, narrow(groups, holds.is_not(sa.true()) if holds_for_none else holds), holds_for_none)
+
+    def first_value(self, node: typed.FirstOf) -> Quantity:
+        if node.operand.type.kind not in QUANTITIES:
+            return Quantity(self.plain(node.operand))
+        return Quantity(self.quantity(node.operand).numerator, SCALE if node.operand.type.kind is Kind.MONEY else 1)
 
     def joined_owner(self, frame: Frame, owner: Row) -> Frame:
         """The row's owner in the same SELECT: there is exactly one."""
@@ -581,7 +598,7 @@ class _Compiler:
 class _WithAggregate(_Compiler):
     """Compiles a test in a HAVING, where the aggregate is at hand."""
 
-    aggregate: typed.Aggregated | None = None
+    aggregate: typed.Aggregated | typed.FirstOf | None = None
     value: Quantity | None = None
 
     def quantity(self, node: Operand) -> Quantity:
@@ -643,7 +660,7 @@ def _reads_of(filter_: Filter) -> set[str]:
     return found
 
 
-def _rows_read(aggregate: typed.Aggregated) -> frozenset[Row]:
+def _rows_read(aggregate: typed.Aggregated | typed.FirstOf) -> frozenset[Row]:
     """The rows that the aggregate's SELECT must have at hand, those of its own blocks aside."""
     read: set[Row | None] = set()
     bound: set[Row | None] = set()
@@ -672,17 +689,18 @@ def _operands(node: _Tested) -> tuple[Operand, ...]:
             return (operand,)
 
 
-def _lone_aggregate(node: _Tested) -> typed.Aggregated | None:
+def _lone_aggregate(node: _Tested) -> typed.Aggregated | typed.FirstOf | None:
     operands = _operands(node)
-    found = [operand for operand in operands if isinstance(operand, typed.Aggregated)]
-    rest = [operand for operand in operands if not isinstance(operand, typed.Aggregated)]
+    found = [operand for operand in operands if isinstance(operand, typed.Aggregated | typed.FirstOf)]
+    rest = [operand for operand in operands if not isinstance(operand, typed.Aggregated | typed.FirstOf)]
     alone = len(found) == 1 and all(map(typed.is_constant, rest)) and not isinstance(node, typed.OneOf)
     return found[0] if alone else None
 
 
-def _holds_for_none(node: _Tested, aggregate: typed.Aggregated, as_of: date) -> bool:
+def _holds_for_none(node: _Tested, aggregate: typed.Aggregated | typed.FirstOf, as_of: date) -> bool:
     """Whether the test holds where the aggregate has no row: COUNT and SUM are 0 then, the others missing."""
-    empty = Fraction(0) if aggregate.function in ("COUNT", "SUM") else None
+    counts = isinstance(aggregate, typed.Aggregated) and aggregate.function in ("COUNT", "SUM")
+    empty = Fraction(0) if counts else None
 
     def known(operand: Operand) -> Fraction | None:
         return empty if operand is aggregate else number_of(operand, as_of)

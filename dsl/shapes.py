@@ -51,10 +51,10 @@ def _shape(condition: Predicate, values: Values) -> Predicate:
             return replace(condition, condition=_shape(inner, values))
         case Compare(operator, left, _) if left.type.ordered and operator is not EQUAL:
             return condition  # which choices are meant is known from the value
-        case Compare(_, FieldOf() as operand, right):
-            return replace(condition, right=_opened(operand, right, values))
-        case Compare(_, left, FieldOf() as operand):
-            return replace(condition, left=_opened(operand, left, values))
+        case Compare(operator, FieldOf() as left, right, negated):
+            return Compare(operator, left, _opened(left, right, values), negated)
+        case Compare(operator, left, FieldOf() as right, negated):
+            return Compare(operator, _opened(right, left, values), right, negated)
         case Range(_, FieldOf() as operand, low, high):
             return replace(condition, low=_opened(operand, low, values), high=_opened(operand, high, values))
         case OneOf(_, FieldOf() as operand, listed):
@@ -68,9 +68,9 @@ def _opened(beside: FieldOf, operand: Operand, values: Values) -> Operand:
         case Value(type, Decimal() as number):
             scale = SCALE if beside.type.kind is Kind.MONEY or number != number.to_integral_value() else 1
             scaled = number * scale
-            return _named(Unbound(type, "", scale), int(scaled), values) if fits_bigint(scaled) else operand
+            return Unbound(type, _named(int(scaled), values), scale) if fits_bigint(scaled) else operand
         case Value(type, str() | date() as value):
-            return _named(Unbound(type, ""), value, values)
+            return Unbound(type, _named(value, values))
         case _:
             return operand
 
@@ -79,11 +79,11 @@ def _opened_list(beside: FieldOf, listed: tuple[Operand, ...], values: Values) -
     texts = [item.value for item in listed if isinstance(item, Value)]
     if beside.type.kind in QUANTITIES or len(texts) < len(listed):
         return listed
-    return (_named(Unbound(beside.type, "", many=True), texts, values),)
+    return (Unbound(beside.type, _named(texts, values), many=True),)
 
 
-def _named(parameter: Unbound, value: object, values: Values) -> Unbound:
+def _named(value: object, values: Values) -> str:
     """No parameter that a filter names begins with a digit."""
     name = str(len(values) + 1)
     values[f"parameter_{name}"] = value
-    return replace(parameter, name=name)
+    return name

@@ -40,9 +40,11 @@ def rows_statement(
     return _asked_by(question, kept, values, after=after, limit=limit)
 
 
-def count_statement(filter_: Filter, question: Question) -> Statement:
+def count_statement(filter_: Filter, question: Question, *, limit: int | None = None) -> Statement:
+    """How many rows meet the filter; with a limit counting stops there."""
     shape, values = shaped(filter_)
-    return _asked_by(question, _kept_count(shape, _of_any_company(question)), values)
+    kept = _kept_count(shape, _of_any_company(question), limit is not None)
+    return _asked_by(question, kept, values, limit=limit)
 
 
 def _asked_by(question: Question, kept: Statement, values: Mapping[str, Any], **page: object) -> Statement:
@@ -73,5 +75,5 @@ def _kept_rows(
 
 
 @lru_cache(maxsize=_KEPT)
-def _kept_count(filter_: Filter, question: Question) -> Statement:
-    return render(select_count(filter_, question))
+def _kept_count(filter_: Filter, question: Question, limited: bool) -> Statement:
+    return render(select_count(filter_, question, limited=limited))

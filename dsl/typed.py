@@ -415,6 +415,12 @@ def _free(node: Node) -> frozenset[Row]:
     match node:
         case FieldOf(row):
             return _with_owners(row)
+        case Value() | Unbound() | OnDay() | PeriodEnd() | Constant():
+            return _NO_ROWS
+        case Compare(_, left, right):
+            return free_rows(left) | free_rows(right)
+        case And(conditions) | Or(conditions):
+            return _NO_ROWS.union(*(condition.free for condition in conditions))
         case Aggregated(row=row) | FirstOf(row=row) | Block(row=row) | Exists(row=row):
             inside = (_with_owners(row) - {row}).union(*map(free_rows, children(node)))
             return frozenset(other for other in inside if row not in _with_owners(other))
@@ -422,7 +428,10 @@ def _free(node: Node) -> frozenset[Row]:
             named = [_with_owners(currency.row) for currency in (source, target) if currency.row]
             return free_rows(operand).union(*named)
         case _:
-            return frozenset[Row]().union(*map(free_rows, children(node)))
+            return _NO_ROWS.union(*map(free_rows, children(node)))
+
+
+_NO_ROWS = frozenset[Row]()
 
 
 @cache

@@ -139,13 +139,26 @@ def test_counts_are_those_of_the_rows(api: Api) -> None:
         assert api.answer(f"/v1/preview/{kind}", filter=FILTER)["count"] == counts[kind]
 
 
+@pytest.mark.parametrize("filter", ["invoice.balance > 0", "customer.open_invoices > 0", "COUNT(payment) >= 1"])
+@pytest.mark.parametrize("level", ["customer", "group"])
+def test_counts_go_as_far_as_they_are_asked_to(api: Api, filter: str, level: str) -> None:
+    exact = api.answer("/v1/preview", filter=filter, level=level)["counts"]
+    assert "capped" not in api.answer("/v1/preview", filter=filter, level=level)
+    for most in (1, exact["customers"] - 1, exact["customers"], exact["customers"] + 1):
+        answer = api.answer("/v1/preview", filter=filter, level=level, count_to=most)
+        assert answer["counts"] == {kind: min(count, most) for kind, count in exact.items()}
+        assert answer["capped"] == [kind for kind, count in exact.items() if count > most]
+    rows = api.answer("/v1/preview/invoices", filter=filter, level=level, count_to=1)
+    assert [rows["count"], rows["capped"]] == [1, ["invoices"]]
+
+
 def test_compile(api: Api) -> None:
     found = api.answer("/v1/compile", filter="invoice.balance>0.1 and customer.rating='D'")
     assert list(found) == ["canonical", "english", "ast", "sql", "params", "entities", "fields"]
     assert found["canonical"] == "invoice.balance > 0.1 AND customer.rating = 'D'"
     assert found["entities"] == ["customer", "invoice"]
     assert found["fields"] == ["customer.rating", "invoice.balance"]
-    assert found["params"]["param_1"] == 1000
+    assert found["params"]["parameter_1"] == 1000
     assert found["sql"].count("company_id = %(company)s") == 2
 
 

@@ -73,7 +73,7 @@ def preview(database: Database, cursors: Cursors, company: Company, asked: Paged
     lists = {kind: list_of(asking.analysis, kind) for kind in (*listed, *_COUNTED)}
     with database.transaction(company.company_id, asking.as_of) as connection:
         question = _question(connection, asking)
-        counts = {kind: _count(connection, question, lists[kind]) for kind in lists}
+        counts = {kind: _count(connection, question, lists[kind], asked.count_to) for kind in lists}
         pages = {kind: _page(connection, question, lists[kind], place, kind, asked.limit) for kind in listed}
         ledger = _ledger(connection, company, asking.as_of, past=asking.is_past)
     after: dict[str, str] = {kind: page.after for kind, page in pages.items() if page.after is not None}
@@ -83,7 +83,8 @@ def preview(database: Database, cursors: Cursors, company: Company, asked: Paged
         "canonical": asking.analysis.canonical,
         "english": english(asking.analysis.lowered, asking.as_of),
         "warnings": warnings_of(asking, ledger),
-        "counts": counts,
+        "counts": {kind: count.number for kind, count in counts.items()},
+        **_capped(asked, [kind for kind, count in counts.items() if count.is_capped]),
         **{kind: page.rows for kind, page in pages.items()},
         "next_cursor": cursors.write(Place(asking.as_of, after), asked, asking, "preview") if after else None,
     }
@@ -98,12 +99,13 @@ def rows_of(database: Database, cursors: Cursors, company: Company, asked: Paged
     selected = list_of(asking.analysis, kind)
     with database.transaction(company.company_id, asking.as_of) as connection:
         question = _question(connection, asking)
-        count = _count(connection, question, selected)
+        count = _count(connection, question, selected, asked.count_to)
         page = _page(connection, question, selected, place, kind, asked.limit)
     after = None if page.after is None else Place(asking.as_of, {kind: page.after})
     return {
         "as_of": asking.as_of,
-        "count": count,
+        "count": count.number,
+        **_capped(asked, [kind] if count.is_capped else []),
         kind: page.rows,
         "next_cursor": cursors.write(after, asked, asking, kind) if after else None,
     }
@@ -212,9 +214,21 @@ def _question(connection: Connection, asking: Asking) -> Question:
     return asking.question(relations(connection, asking.company, asking.as_of))
 
 
-def _count(connection: Connection, question: Question, selected: Listed) -> int:
-    [(count,)] = _run(connection, count_statement(selected.filter, question))
-    return int(count)
+@dataclass(frozen=True, slots=True)
+class _Count:
+    number: int
+    is_capped: bool
+
+
+def _count(connection: Connection, question: Question, selected: Listed, most: int | None) -> _Count:
+    """One more is looked for than is counted to: it tells whether there are more."""
+    limit = None if most is None else most + 1
+    [(count,)] = _run(connection, count_statement(selected.filter, question, limit=limit))
+    return _Count(int(count), False) if most is None else _Count(min(int(count), most), count > most)
+
+
+def _capped(asked: Paged, kinds: list[Kind]) -> Document:
+    return {} if asked.count_to is None else {"capped": kinds}
 
 
 def _page(

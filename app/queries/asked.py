@@ -71,6 +71,9 @@ class Paged(Dated):
 
     limit: int = Field(50, ge=1, le=LARGEST_PAGE)
     cursor: str | None = Field(None, description="`next_cursor` of the page before")
+    count_to: int | None = Field(
+        None, ge=1, le=1_000_000, description="count no further: a larger answer is named in `capped`"
+    )
 
 
 class Exporting(Dated):
