@@ -568,10 +568,10 @@ class _Compiler:
             keys = [frame.column("company_id"), key] if self.company is None else [key]
             where = [inner.predicate(aggregate.where), key.is_not(None)]
             if isinstance(aggregate, typed.FirstOf):
-                first = inner.first_value(aggregate)
+                first, order = inner.first_value(aggregate), inner._order(aggregate, frame)
                 named = [column.label(f"key_{place}") for place, column in enumerate(keys)]
                 rows = frame.select(*named, first.numerator.label("value"), where=where)
-                firsts = rows.distinct(*keys).order_by(*keys, *inner._order(aggregate, frame)).subquery("firsts")
+                firsts = rows.distinct(*keys).order_by(*keys, *order).subquery("firsts")
                 value = Quantity(firsts.c.value, first.denominator)
                 groups, narrow = sa.select(*(firsts.c[column.name] for column in named)), sa.Select.where
             else:
