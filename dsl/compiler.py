@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any, assert_never
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, array
+from sqlalchemy.dialects.postgresql import ARRAY, array, distinct_on
 
 from dsl import typed
 from dsl.catalog import Age, Entity, Field, Sources
@@ -571,7 +571,7 @@ class _Compiler:
                 first, order = inner.first_value(aggregate), inner._order(aggregate, frame)
                 named = [column.label(f"key_{place}") for place, column in enumerate(keys)]
                 rows = frame.select(*named, first.numerator.label("value"), where=where)
-                firsts = rows.distinct(*keys).order_by(*keys, *order).subquery("firsts")
+                firsts = rows.ext(distinct_on(*keys)).order_by(*keys, *order).subquery("firsts")
                 value = Quantity(firsts.c.value, first.denominator)
                 groups, narrow = sa.select(*(firsts.c[column.name] for column in named)), sa.Select.where
             else:
