@@ -554,6 +554,8 @@ class _Compiler:
         aggregate = _lone_aggregate(node)
         if aggregate is None or aggregate.row.owner is None:
             return None
+        if isinstance(aggregate, typed.FirstOf) and self.company is None:
+            return None  # a sweep has no relation but those tied to the one around it
         owner = aggregate.row.owner
         inside = _rows_read(aggregate)
         if not inside <= {aggregate.row, owner}:

@@ -675,7 +675,7 @@ SLOW = Statement("SELECT pg_sleep(20)", {})
 def test_a_slow_answer_is_cut(
     database_url: str, database: Database, sample: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "count_statement", lambda *_: SLOW)
+    monkeypatch.setattr(answers, "count_statement", lambda *_, **__: SLOW)
     with client_of(database_url, tmp_path, statement_timeout_ms=100) as client:
         problem(api_of(client, database, sample).post("/v1/preview", filter=FILTER), 422, "too-slow")
 
@@ -683,7 +683,7 @@ def test_a_slow_answer_is_cut(
 def test_a_slow_export_is_cut_before_it_is_answered(
     database_url: str, database: Database, sample: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "rows_statement", lambda *_: SLOW)
+    monkeypatch.setattr(answers, "rows_statement", lambda *_, **__: SLOW)
     with client_of(database_url, tmp_path, export_timeout_ms=100) as client:
         api = api_of(client, database, sample)
         for path in ("/v1/preview.csv", "/v1/preview.ndjson"):
@@ -692,7 +692,7 @@ def test_a_slow_export_is_cut_before_it_is_answered(
 
 def test_a_value_out_of_range(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     overflow = Statement("SELECT 4611686018427387904 * 4611686018427387904", {})
-    monkeypatch.setattr(answers, "count_statement", lambda *_: overflow)
+    monkeypatch.setattr(answers, "count_statement", lambda *_, **__: overflow)
     problem(api.post("/v1/preview", filter=FILTER), 422, "out-of-range")
 
 
