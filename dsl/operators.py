@@ -35,7 +35,8 @@ class Operator:
 
 
 def _folded(value: Sql) -> Sql:
-    return sa.func.lower(value)
+    """By the database's own collation: ids are kept in "C", in which only ASCII letters have a small form."""
+    return sa.func.lower(sa.collate(value, "default"))
 
 
 _ANY = frozenset(Kind)

@@ -4,7 +4,7 @@ import csv
 import json
 import random
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,13 @@ def test_counts_are_those_of_the_rows(api: Api) -> None:
     counts = api.answer("/v1/preview", filter=FILTER)["counts"]
     for kind in ("invoices", "payments"):
         assert api.answer(f"/v1/preview/{kind}", filter=FILTER)["count"] == counts[kind]
+
+
+@pytest.mark.parametrize(("days", "relation"), [(-1, "_as_of"), (0, ""), (1, "_live")])
+def test_the_sql_is_of_the_day_that_is_asked_about(api: Api, sample: Company, days: int, relation: str) -> None:
+    day = str(sample.today + timedelta(days=days))
+    found = api.answer("/v1/compile", filter="customer.balance_overdue > 0", as_of=day)
+    assert f"customer_metrics{relation} AS" in found["sql"]
 
 
 @pytest.mark.parametrize("filter", ["invoice.balance > 0", "customer.open_invoices > 0", "COUNT(payment) >= 1"])

@@ -10,6 +10,8 @@ from app.database import Database
 from dsl import CATALOG, analyze, everyone
 from dsl.catalog import Entity, Field
 from dsl.checker import Level
+from dsl.compiler import Question
+from dsl.frames import Relations
 from dsl.matching import matching_rows
 from dsl.statements import rows_statement
 from dsl.typed import TRUE, Filter, Role, Row
@@ -17,6 +19,7 @@ from dsl.types import TEXT, Kind
 from tests.oracle.evaluator import matches
 from tests.oracle.evaluator import matching_rows as expected_rows
 from tests.oracle.generate import random_filter
+from tests.test_imports import make_company
 from tests.worlds import FILTERS, FIRST_SEED, LEDGERS, Loaded, load
 
 
@@ -87,6 +90,27 @@ def test_what_the_generator_does_not_write(loaded: Loaded, text: str) -> None:
     analysis = analyze(text, CATALOG)
     assert analysis.tree is not None
     assert loaded.source_ids(analysis.lowered) == sorted(matches(analysis.tree, loaded.world))
+
+
+@pytest.mark.parametrize(
+    ("filter", "found"),
+    [
+        ("customer.source_id CONTAINS 'ä-'", ["Ä-1"]),
+        ("customer.source_id STARTS WITH 'Ä'", ["Ä-1"]),
+        ("customer.source_id ENDS WITH '-É'", ["b-é"]),
+        ("customer.source_id NOT CONTAINS 'Ä'", ["b-é"]),
+        ("customer.source_id = 'ä-1'", []),
+    ],
+)
+def test_ids_are_searched_without_regard_to_case(database: Database, filter: str, found: list[str]) -> None:
+    company = make_company(database)
+    company.load({"customers": "source_id\nÄ-1\nb-é\n"})
+    root = (selected := analyze(filter, CATALOG).lowered).root
+    question = Question(company.company_id, company.today, Relations.KEPT)
+    statement = rows_statement(selected, question, {"source_id": (root, root.entity.fields["source_id"])})
+    with database.transaction(company.company_id, company.today) as connection:
+        rows = connection.execute(statement.sql.encode(), statement.parameters).fetchall()
+    assert rows == [(source_id,) for source_id in found]
 
 
 def test_everyone_is_every_customer_once(loaded: Loaded) -> None:

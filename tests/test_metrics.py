@@ -399,6 +399,12 @@ def test_days_sales_outstanding(ledger: Ledger) -> None:
     assert ledger.get("average_days_to_pay", relation="company_metrics") == 364
 
 
+def test_sales_outstanding_are_unknown_with_an_open_amount_that_is(ledger: Ledger) -> None:
+    ledger.add("invoice", currency="USD", issue_date=date(2024, 1, 1))
+    ledger.add("invoice", issue_date=TODAY)
+    assert ledger.get("dso", relation="company_metrics") is None
+
+
 @pytest.mark.parametrize(
     ("flag", "until", "paused"),
     [(True, None, True), (True, TODAY, True), (True, TODAY - days(1), False), (False, TODAY, False)],

@@ -6,7 +6,7 @@ from typing import Any
 from app.companies import Company
 from app.problems import diagnosed
 from app.queries.answers import Ledger, list_of, warnings_of
-from app.queries.asked import Asked, Completing, Dated, analysis_of, ask
+from app.queries.asked import Asked, Asking, Completing, Dated, analysis_of, ask
 from dsl import CATALOG, FilterError, typed
 from dsl.completer import complete
 from dsl.explainer import english
@@ -31,7 +31,7 @@ def compiled(asked: Dated, company: Company) -> Document:
     asking = ask(asked, company)
     analysis = asking.analysis
     selected = list_of(analysis, "groups" if asked.level == "group" else "customers")
-    question = asking.question(Relations.HISTORIC if asking.is_past else Relations.KEPT)
+    question = asking.question(_relations(asking))
     statement = rows_statement(selected.filter, question, selected.fields)
     return {
         "canonical": analysis.canonical,
@@ -42,6 +42,12 @@ def compiled(asked: Dated, company: Company) -> Document:
         "entities": sorted(set(_entities(analysis.checked.condition))),
         "fields": sorted(set(_fields(analysis.checked.condition))),
     }
+
+
+def _relations(asking: Asking) -> Relations:
+    if asking.is_past:
+        return Relations.HISTORIC
+    return Relations.KEPT if asking.as_of == asking.company.today else Relations.LIVE
 
 
 def _entities(condition: typed.Predicate) -> Iterator[str]:

@@ -461,7 +461,7 @@ def company_metrics(relations: Relations) -> str:
     SELECT
         company.company_id AS company_id,
         {quotient("k.days_to_pay", "k.settled")} AS average_days_to_pay,
-        {quotient("365 * coalesce(k.open, 0)", "k.invoiced")} AS dso
+        {quotient("365 * k.open", "k.invoiced")} AS dso
     FROM company
     LEFT JOIN (
         SELECT k.company_id,
