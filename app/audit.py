@@ -126,6 +126,10 @@ class _Compiler(PGCompiler_psycopg):
             return f"exact({self.process(cast.clause, **given)})"
         return str(super().visit_cast(cast, **given))  # type: ignore[no-untyped-call]
 
+    def visit_collate_binary(self, binary: sa.BinaryExpression[Any], _operator: Any, **given: Any) -> str:
+        """DuckDB compares byte by byte, as "C" does, and folds case as the database's own collation does."""
+        return str(self.process(binary.left, **given))
+
     def visit_nullif_func(self, function: sa.Function[Any], **given: Any) -> str:
         value, empty = (self.process(clause, **given) for clause in function.clauses)
         return f"known({value})" if empty == _NAN else f"nullif({value}, {empty})"
