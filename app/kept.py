@@ -23,6 +23,9 @@ _log = structlog.get_logger("duelist")
 
 KEPT = ("customer_metrics", "group_metrics", "company_metrics")
 
+# Of more than these whole tables are joined: statistics are older than the rows, and row by row it would take minutes.
+_FEW = 1_000
+
 # Beyond this share of the customers it is quicker to work out the metrics of all than those of each.
 _MOST = 0.07
 
@@ -163,6 +166,8 @@ def refresh(connection: Connection, company_id: int, day: date) -> int:
         _touch_everyone(connection, company_id)
     elif kept < day:
         _touch_crossing(connection, company_id, kept, day)
+    if _count(connection, company_id, "touched_customer") > _FEW:
+        connection.execute("SET LOCAL enable_nestloop = off")
     _spread(connection, company_id)
     touched = _count(connection, company_id, "touched_customer")
     if kept == day and not touched and not _count(connection, company_id, "touched_group"):
@@ -174,6 +179,7 @@ def refresh(connection: Connection, company_id: int, day: date) -> int:
             connection.execute(_KEEP_DAY, [company_id, day])
     except psycopg.errors.NumericValueOutOfRange:
         forget(connection, company_id)
+    connection.execute("SET LOCAL enable_nestloop = DEFAULT")
     for table in ("touched_customer", "touched_group"):
         connection.execute(sql.SQL("DELETE FROM {} WHERE company_id = %s").format(sql.Identifier(table)), [company_id])
     return touched
@@ -198,10 +204,9 @@ def _count(connection: Connection, company_id: int, table: str) -> int:
 
 def _write(connection: Connection, company_id: int, *, whole_tables: bool) -> None:
     if whole_tables:
-        # Statistics are older than the rows: row by row it would take minutes.
         connection.execute("SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '128MB'")
         connection.execute(_upsert("customer_metrics", "customer_metrics_live"), [company_id])
-        connection.execute("SET LOCAL enable_nestloop = DEFAULT; SET LOCAL work_mem = DEFAULT")
+        connection.execute("SET LOCAL work_mem = DEFAULT")
     else:
         connection.execute(_upsert("customer_metrics", "customer_metrics_touched"), [company_id])
     connection.execute(_upsert("group_metrics", "group_metrics_touched"), [company_id])
