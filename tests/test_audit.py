@@ -16,6 +16,7 @@ from app.companies import Company
 from app.database import Database
 from app.imports import import_ledger
 from app.kept import rebuild
+from app.planner import refresh_statistics
 from dsl import CATALOG, analyze
 from dsl.checker import Level
 from dsl.compiler import Question
@@ -37,6 +38,7 @@ def company(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Com
     with database.transaction(company.company_id, write=True) as connection:
         import_ledger(connection, company, [folder])
         rebuild(connection, company.company_id, DAY)
+    refresh_statistics(database)
     return company
 
 

@@ -14,6 +14,7 @@ from app.database import Connection, Database
 from app.distribute import By, key_of
 from app.imports import import_ledger
 from app.models import metadata
+from app.planner import refresh_statistics
 from dsl.compiler import Question
 from dsl.frames import Relations
 from dsl.statements import rows_statement
@@ -65,6 +66,7 @@ def cluster(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Clu
             import_ledger(connection, made, [folder])
         collide(database, made.company_id, DAY)
         company_ids.append(made.company_id)
+    refresh_statistics(database)
     with database.owner() as connection:
         for by in ("company", "customer"):
             for shard in range(SHARDS):

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from app import cli
 from app.database import Connection, Database
+from app.planner import refresh_statistics
 from app.queries import Dated
 from app.sweep import SweepRefused, counted, see_everything, source_ids, sweep
 from dsl import CATALOG, Analysis, analyze, everyone
@@ -36,6 +37,7 @@ def ledgers(database: Database) -> list[Loaded]:
     loaded = [load(database, seed) for seed in range(FIRST_SEED, FIRST_SEED + COMPANIES)]
     for ledger in loaded:
         collide(database, ledger.company_id, ledger.case.today)
+    refresh_statistics(database)
     return loaded
 
 
