@@ -238,7 +238,7 @@ class _Maker:
 
     def _customers(self) -> list[Record]:
         rng = self.rng
-        ids = ["C1", "c1", "C10", "C2", "b-3", "O'4", "ü_5%", "C7"]
+        ids = ["C1", "c1", "Ü_5%", "C10", "C2", "b-3", "O'4", "C7"]
         self.customers = ids[: rng.randint(2, 8)]
         self.groups = ["G1", "g1", "G10", "Ü"][: rng.randint(0, 4)]
         return [{"source_id": source_id} | self._customer() for source_id in self.customers]
