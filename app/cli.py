@@ -28,7 +28,7 @@ from app.serving import PortTaken
 from app.serving import serve as serve_it
 from app.settings import Settings
 from app.sweep import SweepRefused, sweep
-from dsl import CATALOG, FilterError
+from dsl import FilterError
 from dsl.diagnostics import did_you_mean
 
 app = typer.Typer(
@@ -172,9 +172,15 @@ def english(
 
 
 @app.command("format")
-def format_filter(filter: Filter, level: Level = "customer", param: Params = None, format: TextOrJson = "text") -> None:
+def format_filter(
+    filter: Filter,
+    level: Level = "customer",
+    param: Params = None,
+    company: ForCompany = None,
+    format: TextOrJson = "text",
+) -> None:
     """Write a filter in canonical text."""
-    found = queries.formatted(_dated(filter, level, None, param, match_all=False))
+    found = queries.formatted(_dated(filter, level, None, param, match_all=False), _company(company))
     if format == "json":
         _write_json(found)
     else:
@@ -259,14 +265,17 @@ def why(filter: Filter, customer: Annotated[str, typer.Argument(metavar="CUSTOME
 
 @app.command()
 def catalog(
-    entity: Annotated[str | None, typer.Argument(metavar="[ENTITY]")] = None, format: TableOrJson = "table"
+    entity: Annotated[str | None, typer.Argument(metavar="[ENTITY]")] = None,
+    company: ForCompany = None,
+    format: TableOrJson = "table",
 ) -> None:
     """List what a filter can name."""
-    found = queries.described(CATALOG)
+    known = _company(company).catalog
+    found = queries.described(known)
     if entity is not None:
-        named = [known for known in found["entities"] if entity.lower() in (known["name"], known["plural"])]
+        named = [line for line in found["entities"] if entity.lower() in (line["name"], line["plural"])]
         if not named:
-            meant = did_you_mean(entity, CATALOG.entities) or list(CATALOG.entities)
+            meant = did_you_mean(entity, known.entities) or list(known.entities)
             raise typer.BadParameter(f"there is no entity '{entity}'; did you mean {' or '.join(meant)}?")
         found["entities"] = named
     if format == "json":

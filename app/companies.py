@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from app.database import Connection, Database
+from dsl import CATALOG, Catalog
 from dsl.codes import COUNTRIES, CURRENCIES
 from dsl.diagnostics import did_you_mean
 
@@ -27,6 +28,7 @@ class Company:
     country: str | None
     base_currency: str
     time_zone: str
+    catalog: Catalog = CATALOG  # with what the company has defined itself
 
     @property
     def today(self) -> date:

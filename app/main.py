@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import lru_cache
 from http import HTTPStatus
 from itertools import chain
 from threading import BoundedSemaphore
@@ -26,7 +26,7 @@ from app.metrics import Metrics, Observed
 from app.migrate import is_current
 from app.problems import Problem
 from app.settings import Settings
-from dsl import CATALOG
+from dsl import Catalog
 
 LARGEST_BODY = 1_000_000
 
@@ -245,9 +245,9 @@ def english(asked: queries.Dated, caller: Reader) -> Response:
 
 
 @_questions.post("/format")
-def format_filter(asked: queries.Asked, caller: Reader) -> Response:  # noqa: ARG001 - a key is needed
+def format_filter(asked: queries.Asked, caller: Reader) -> Response:
     """A filter in canonical text."""
-    return _json(queries.formatted(asked))
+    return _json(queries.formatted(asked, caller.company))
 
 
 @_questions.post("/check")
@@ -258,20 +258,20 @@ def check(asked: queries.Dated, caller: Reader, request: Request) -> Response:
 
 
 @_questions.post("/complete")
-def complete(asked: queries.Completing, caller: Reader) -> Response:  # noqa: ARG001 - a key is needed
+def complete(asked: queries.Completing, caller: Reader) -> Response:
     """What may stand at a place of a filter that is being written."""
-    return _json(queries.completed(asked))
+    return _json(queries.completed(asked, caller.company))
 
 
 @_questions.get("/catalog")
-def catalog(caller: Reader) -> Response:  # noqa: ARG001 - a key is needed
+def catalog(caller: Reader) -> Response:
     """Every entity, field and operator."""
-    return Response(_catalog(), media_type="application/json")
+    return Response(_catalog(caller.company.catalog), media_type="application/json")
 
 
-@cache
-def _catalog() -> bytes:
-    return orjson.dumps(queries.described(CATALOG))
+@lru_cache(maxsize=100)
+def _catalog(catalog: Catalog) -> bytes:
+    return orjson.dumps(queries.described(catalog))
 
 
 # ---------------------------------------------------------------- records

@@ -458,3 +458,17 @@ company_metrics = sa.Table(
     sa.ForeignKeyConstraint(["company_id"], ["company.company_id"], name="company"),
     sa.PrimaryKeyConstraint("company_id"),
 )
+
+custom_field = sa.Table(
+    "custom_field",
+    metadata,
+    sa.Column("company_id", sa.BigInteger, nullable=False),
+    *_choice("entity", "customer invoice payment"),
+    _required("name"),
+    *_choice("type", "text choice number count percent money date flag set"),
+    _required("label"),
+    _set("choices"),
+    _flag("is_ordered"),
+    sa.ForeignKeyConstraint(["company_id"], ["company.company_id"], name="company"),
+    sa.PrimaryKeyConstraint("company_id", "entity", "name"),
+)

@@ -8,11 +8,11 @@ from typing import Any
 
 from psycopg import sql
 
+from app.asked import analysis_of
+from app.cells import Row, Shown
 from app.companies import listed
 from app.database import Connection, Database
 from app.queries import Dated
-from app.queries.asked import analysis_of
-from app.queries.cells import Row, Shown
 from dsl import CATALOG
 from dsl.compiler import Question
 from dsl.frames import Relations
@@ -46,7 +46,7 @@ class Swept:
 
 def sweep(database: Database, asked: Dated, *, with_rows: bool = False) -> Swept:
     """As of one day for all companies: their own calendars do not count, today is that of UTC."""
-    selected = analysis_of(asked, answered=True).lowered
+    selected = analysis_of(asked, CATALOG, answered=True).lowered
     today = datetime.now(UTC).date()
     as_of = asked.as_of or today
     question = Question(None, as_of, Relations.HISTORIC if as_of < today else Relations.LIVE)

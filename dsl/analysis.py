@@ -23,6 +23,7 @@ class Analysis:
     """
 
     text: str
+    catalog: Catalog
     tree: Condition | None
     checked: Filter
     lowered: Filter
@@ -75,10 +76,10 @@ def _analyze(text: str, catalog: Catalog, level: Level, parameters: Parameters |
         problems = [*problems, *found]
     if problems or checked is None:
         raise FilterError(text, problems)
-    return Analysis(text, trees[0], checked, lower(checked))
+    return Analysis(text, catalog, trees[0], checked, lower(checked))
 
 
 def everyone(catalog: Catalog, level: Level = "customer") -> Analysis:
     """The empty filter, for a caller that says so explicitly."""
     filter_ = Filter(Row(catalog.entities[level], Role.AT_HAND), typed.TRUE)
-    return Analysis("", None, filter_, filter_)
+    return Analysis("", catalog, None, filter_, filter_)

@@ -13,7 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
-from app import companies, queries
+from app import companies, lists, queries
 from app.companies import Company
 from app.database import Database
 from app.pages import STATIC
@@ -682,7 +682,7 @@ SLOW = Statement("SELECT pg_sleep(20)", {})
 def test_a_slow_answer_is_cut(
     database_url: str, database: Database, sample: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "count_statement", lambda *_, **__: SLOW)
+    monkeypatch.setattr(lists, "count_statement", lambda *_, **__: SLOW)
     with client_of(database_url, tmp_path, statement_timeout_ms=100) as client:
         problem(api_of(client, database, sample).post("/v1/preview", filter=FILTER), 422, "too-slow")
 
@@ -699,7 +699,7 @@ def test_a_slow_export_is_cut_before_it_is_answered(
 
 def test_a_value_out_of_range(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     overflow = Statement("SELECT 4611686018427387904 * 4611686018427387904", {})
-    monkeypatch.setattr(answers, "count_statement", lambda *_, **__: overflow)
+    monkeypatch.setattr(lists, "count_statement", lambda *_, **__: overflow)
     problem(api.post("/v1/preview", filter=FILTER), 422, "out-of-range")
 
 
@@ -707,7 +707,7 @@ def test_a_fault_of_ours_tells_nothing(api: Api, monkeypatch: pytest.MonkeyPatch
     def broken(*_: object) -> Statement:
         raise psycopg.ProgrammingError("SELECT secret")
 
-    monkeypatch.setattr(answers, "count_statement", broken)
+    monkeypatch.setattr(lists, "count_statement", broken)
     response = api.post("/v1/preview", filter=FILTER)
     problem(response, 500, "internal")
     assert "secret" not in response.text

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from app import kept
+from app.asked import Kind, Paged, ask
 from app.bench.ledger import Place
 from app.bench.questions import Question
 from app.database import Connection
-from app.queries.answers import list_of
-from app.queries.asked import Kind, Paged, ask
+from app.lists import list_of
 from dsl.statements import Statement, count_statement, rows_statement
 
 PAGE = 50

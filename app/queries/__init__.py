@@ -1,7 +1,7 @@
 """Questions to a ledger: what a filter means, whom it selects, and single records as they are stored."""
 
+from app.asked import Asked, Asking, Completing, Dated, Exporting, Kind, Paged, ask
 from app.queries.answers import Format, Ledger, export, ledger_of, preview, rows_of
-from app.queries.asked import Asked, Asking, Completing, Dated, Exporting, Kind, Paged, ask
 from app.queries.catalog import described
 from app.queries.cursors import Cursors
 from app.queries.readings import checked, compiled, completed, english_of, formatted

@@ -9,8 +9,8 @@ from http import HTTPStatus
 
 import orjson
 
+from app.asked import Asking, Dated
 from app.problems import Problem
-from app.queries.asked import Asking, Dated
 
 _SIGNATURE_BYTES = 16
 

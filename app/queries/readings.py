@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+from app.asked import Asked, Asking, Completing, Dated, analysis_of, ask
 from app.companies import Company
+from app.lists import list_of
 from app.problems import diagnosed
-from app.queries.answers import Ledger, list_of, warnings_of
-from app.queries.asked import Asked, Asking, Completing, Dated, analysis_of, ask
-from dsl import CATALOG, FilterError, typed
+from app.queries.answers import Ledger, warnings_of
+from dsl import FilterError, typed
 from dsl.completer import complete
 from dsl.explainer import english
 from dsl.frames import Relations
@@ -67,11 +68,11 @@ def english_of(asked: Dated, company: Company) -> Document:
     return {"as_of": asking.as_of, "english": english(asking.analysis.lowered, asking.as_of)}
 
 
-def formatted(asked: Asked) -> Document:
-    return {"canonical": analysis_of(asked).canonical}
+def formatted(asked: Asked, company: Company) -> Document:
+    return {"canonical": analysis_of(asked, company.catalog).canonical}
 
 
-def completed(asked: Completing) -> Document:
-    found = complete(asked.text, min(asked.cursor, len(asked.text)), CATALOG, asked.level)
+def completed(asked: Completing, company: Company) -> Document:
+    found = complete(asked.text, min(asked.cursor, len(asked.text)), company.catalog, asked.level)
     items = [{"insert": i.insert, "label": i.label, "kind": i.kind, "help": i.help} for i in found.items]
     return {"start": found.start, "end": found.end, "items": items}

@@ -6,9 +6,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from app import models
+from app.cells import money
 from app.companies import Company
 from app.database import Database
-from app.queries.cells import money
 from dsl.statements import render
 
 RECORDS: Mapping[str, sa.Table] = {

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from app.companies import Company
-from dsl import CATALOG, Analysis, analyze, everyone
+from dsl import Analysis, Catalog, analyze, everyone
 from dsl.compiler import Question
 from dsl.frames import Relations
 
@@ -103,16 +103,16 @@ class Asking:
         return Question(self.company.company_id, self.as_of, relations)
 
 
-def analysis_of(asked: Asked, *, answered: bool = False) -> Analysis:
+def analysis_of(asked: Asked, catalog: Catalog, *, answered: bool = False) -> Analysis:
     """Raises `FilterError`. To be answered, a filter needs the values of all its parameters."""
     if asked.match_all and not asked.filter.strip():
-        return everyone(CATALOG, asked.level)
+        return everyone(catalog, asked.level)
     parameters: Mapping[str, object] | None = {} if answered and asked.params is None else asked.params
-    return analyze(asked.filter, CATALOG, level=asked.level, parameters=parameters)
+    return analyze(asked.filter, catalog, level=asked.level, parameters=parameters)
 
 
 def ask(asked: Dated, company: Company, *, answered: bool = False) -> Asking:
     """The day is settled here, once, so that all of an answer is of one day."""
     today = company.today
     as_of = asked.as_of or today
-    return Asking(analysis_of(asked, answered=answered), company, as_of, is_past=as_of < today)
+    return Asking(analysis_of(asked, company.catalog, answered=answered), company, as_of, is_past=as_of < today)
