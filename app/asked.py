@@ -64,6 +64,7 @@ class Dated(Asked):
     """A filter to be read as of a day."""
 
     as_of: Day | None = Field(None, description="the company's today when absent")
+    respect_pauses: bool = Field(False, description="hold back customers and invoices whose chasing is paused")
 
 
 class Paged(Dated):
@@ -98,6 +99,7 @@ class Asking:
     company: Company
     as_of: date
     is_past: bool
+    respect_pauses: bool = False
 
     def question(self, relations: Relations) -> Question:
         return Question(self.company.company_id, self.as_of, relations)
@@ -115,4 +117,6 @@ def ask(asked: Dated, company: Company, *, answered: bool = False) -> Asking:
     """The day is settled here, once, so that all of an answer is of one day."""
     today = company.today
     as_of = asked.as_of or today
-    return Asking(analysis_of(asked, company.catalog, answered=answered), company, as_of, is_past=as_of < today)
+    return Asking(
+        analysis_of(asked, company.catalog, answered=answered), company, as_of, as_of < today, asked.respect_pauses
+    )

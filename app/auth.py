@@ -30,6 +30,7 @@ _KEY = re.compile(r"duelist_([1-9][0-9]{0,17})_([0-9a-f]{12})_([A-Za-z0-9_-]{43}
 class Caller:
     company: Company
     scope: Scope
+    name: str  # what the changes it makes are signed with
 
 
 class _Stored(NamedTuple):
@@ -63,7 +64,7 @@ def caller_of(database: Database, key: str) -> Caller | None:
         stored = _stored(connection, company_id, prefix)
         # Compared also where there is nothing to compare with, so that the time tells nothing about prefixes.
         known = hmac.compare_digest(stored.hash, _hash(stored.salt, secret))
-        return Caller(of_key(connection), cast(Scope, stored.scope)) if known else None
+        return Caller(of_key(connection), cast(Scope, stored.scope), f"key {prefix}") if known else None
 
 
 def _stored(connection: Connection, company_id: int, prefix: str) -> _Stored:

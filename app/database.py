@@ -75,10 +75,20 @@ class Database:
 
     @contextmanager
     def transaction(
-        self, company_id: int, as_of: date | None = None, *, write: bool = False, timeout_ms: int | None = None
+        self,
+        company_id: int,
+        as_of: date | None = None,
+        *,
+        write: bool = False,
+        snapshot: bool = False,
+        timeout_ms: int | None = None,
     ) -> Iterator[Connection]:
-        """One transaction that sees one company only, as of one day; all it reads is of one moment."""
-        opening = [_BEGIN_WRITE if write else _BEGIN_READ, _local("app.company_id", str(int(company_id)))]
+        """One transaction that sees one company only, as of one day.
+
+        All that it reads is of one moment, unless it writes and does not ask for such a `snapshot`.
+        """
+        begin = _BEGIN_READ if not write else _BEGIN_SNAPSHOT if snapshot else _BEGIN_WRITE
+        opening = [begin, _local("app.company_id", str(int(company_id)))]
         if as_of:
             opening.append(_local("app.as_of", as_of.isoformat()))
         if timeout_ms is not None:
@@ -127,6 +137,7 @@ class Database:
 
 _BEGIN_READ = sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 _BEGIN_WRITE = sql.SQL("BEGIN")
+_BEGIN_SNAPSHOT = sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ")
 
 
 def _local(setting: LiteralString, value: str) -> sql.Composed:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-from app.asked import Kind
+from app.asked import Asking, Kind
 from app.cells import Row as ShownRow
 from app.cells import Shown
 from app.database import Connection
@@ -13,6 +13,7 @@ from dsl import Analysis, typed
 from dsl.catalog import Field
 from dsl.compiler import Question
 from dsl.matching import matching_rows
+from dsl.pauses import Pauses, with_pauses
 from dsl.statements import Statement, count_statement, rows_statement
 from dsl.typed import Filter, Row
 from dsl.types import MONEY
@@ -29,7 +30,7 @@ _ALWAYS: Mapping[str, tuple[str, ...]] = {
                     "amount_remaining", "currency", "status"),
 }  # fmt: skip
 
-_ENTITIES: Mapping[Kind, str] = {
+ENTITIES: Mapping[Kind, str] = {
     "groups": "group",
     "customers": "customer",
     "invoices": "invoice",
@@ -56,19 +57,23 @@ class Page:
     after: str | None = None
 
 
+def listed(asking: Asking, kind: Kind) -> Listed:
+    return list_of(asking.analysis, kind, Pauses.HELD_BACK if asking.respect_pauses else Pauses.IGNORED)
+
+
 @lru_cache(maxsize=4_000)
-def list_of(analysis: Analysis, kind: Kind) -> Listed:
-    entity = _ENTITIES[kind]
+def list_of(analysis: Analysis, kind: Kind, pauses: Pauses = Pauses.IGNORED) -> Listed:
+    entity = ENTITIES[kind]
     of_root = analysis.lowered.root.entity.name == entity
     selected = analysis.lowered if of_root else matching_rows(analysis, analysis.catalog, entity)
     named = analysis.named_fields if of_root else _named(analysis, selected.root)
-    always = {path.replace(".", "_"): _field(selected.root, path) for path in _ALWAYS[entity]}
+    always = {path.replace(".", "_"): field_at(selected.root, path) for path in _ALWAYS[entity]}
     if any(field.type is MONEY for _, field in named.values()) and "currency" in selected.root.entity.fields:
-        always["currency"] = _field(selected.root, "currency")
-    return Listed(selected, {**always, **named})
+        always["currency"] = field_at(selected.root, "currency")
+    return Listed(with_pauses(selected, analysis.catalog, pauses), {**always, **named})
 
 
-def _field(row: Row, path: str) -> tuple[Row, Field]:
+def field_at(row: Row, path: str) -> tuple[Row, Field]:
     entity, _, name = path.rpartition(".")
     if not entity:
         return row, row.entity.fields[name]

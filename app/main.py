@@ -1,44 +1,29 @@
 """The HTTP service: routes to the features, and what holds for every request."""
 
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from http import HTTPStatus
-from itertools import chain
 from threading import BoundedSemaphore
-from typing import Annotated, Any, NoReturn
 
 import orjson
 import psycopg
-from anyio import CancelScope
-from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.routing import APIRoute
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
-from starlette.responses import Response, StreamingResponse
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import Response
 
 from app import pages, problems, queries
-from app.auth import Caller, known_callers, needs
+from app.auth import Caller, known_callers
 from app.database import Database
 from app.kept import Keeper
 from app.metrics import Metrics, Observed
 from app.migrate import is_current
 from app.problems import Problem
+from app.routes.callers import Reader
+from app.routes.exact import ExactRoute, answer
+from app.routes.exports import CSV, NDJSON, streamed
+from app.routes.workflows import runs, workflows
 from app.settings import Settings
 from dsl import Catalog
-
-LARGEST_BODY = 1_000_000
-
-
-async def _reader(request: Request, caller: Annotated[Caller, Depends(needs("read"))]) -> Caller:
-    """The first question of a company's new day has its metrics brought to that day."""
-    keeper: Keeper = request.app.state.keeper
-    keeper.consider(caller.company)
-    return caller
-
-
-Reader = Annotated[Caller, Depends(_reader)]
 
 
 def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> FastAPI:
@@ -76,6 +61,8 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
     app.add_middleware(Observed, metrics=app.state.metrics)
     problems.install(app)
     app.include_router(_questions)
+    app.include_router(workflows)
+    app.include_router(runs)
     app.include_router(_records)
     app.include_router(_health)
     app.include_router(pages.router())
@@ -92,78 +79,16 @@ def connect(settings: Settings, url: str) -> Database:
     )
 
 
-# ---------------------------------------------------------------- requests in JSON, exactly
-
-
-class _ExactRequest(Request):
-    async def stream(self) -> AsyncGenerator[bytes, None]:
-        """Counted, because a client may leave out the length or lie about it."""
-        size = 0
-        async for chunk in super().stream():
-            size += len(chunk)
-            if size > LARGEST_BODY:
-                detail = f"The request has more than {LARGEST_BODY:,} bytes."
-                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail)
-            yield chunk
-
-    async def json(self) -> Any:
-        try:
-            text = (await self.body()).decode()
-            return json.loads(text, parse_float=Decimal, parse_constant=_refused)  # 0.1 is meant as it is written
-        except (ValueError, RecursionError, InvalidOperation) as error:
-            detail = f"The body is not JSON in UTF-8: {_reason(error)}."
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-json", detail) from error
-
-
-def _reason(error: Exception) -> str:
-    match error:
-        case json.JSONDecodeError(msg=message, lineno=line, colno=column):
-            return f"{message} at line {line}, column {column}"
-        case RecursionError():
-            return "it is nested too deeply"
-        case UnicodeDecodeError(start=place):
-            return f"byte {place} is no UTF-8"
-        case InvalidOperation():
-            return "it has a number without bounds"
-        case _:
-            return str(error)
-
-
-def _refused(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
-
-
-class _ExactRoute(APIRoute):
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
-        handle = super().get_route_handler()
-
-        async def handle_exactly(request: Request) -> Response:
-            if self.body_field and not _is_json(request):
-                detail = "Send the request as JSON, with 'Content-Type: application/json'."
-                raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not-json", detail)
-            return await handle(_ExactRequest(request.scope, request.receive))
-
-        return handle_exactly
-
-
-def _is_json(request: Request) -> bool:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
-
-
 # ---------------------------------------------------------------- filters
 
-_questions = APIRouter(prefix="/v1", route_class=_ExactRoute, tags=["filters"])
-
-
-def _json(document: object) -> Response:
-    return Response(orjson.dumps(document, default=str), media_type="application/json")
+_questions = APIRouter(prefix="/v1", route_class=ExactRoute, tags=["filters"])
 
 
 @_questions.post("/preview")
 def preview(asked: queries.Paged, caller: Reader, request: Request) -> Response:
     """Whom a filter selects: counts, the filter in English, and a page of the customers."""
     state = request.app.state
-    return _json(queries.preview(state.reads, state.cursors, caller.company, asked))
+    return answer(queries.preview(state.reads, state.cursors, caller.company, asked))
 
 
 @_questions.post("/preview/invoices")
@@ -186,81 +111,71 @@ def preview_credit_notes(asked: queries.Paged, caller: Reader, request: Request)
 
 def _rows(asked: queries.Paged, caller: Caller, request: Request, kind: queries.Kind) -> Response:
     state = request.app.state
-    return _json(queries.rows_of(state.reads, state.cursors, caller.company, asked, kind))
+    return answer(queries.rows_of(state.reads, state.cursors, caller.company, asked, kind))
 
 
 @_questions.post("/preview.csv")
 def preview_csv(asked: queries.Exporting, caller: Reader, request: Request) -> Response:
     """The whole answer as CSV, streamed."""
-    return _exported(asked, caller, request, "csv", "text/csv; charset=utf-8; header=present")
+    return _exported(asked, caller, request, "csv", CSV)
 
 
 @_questions.post("/preview.ndjson")
 def preview_ndjson(asked: queries.Exporting, caller: Reader, request: Request) -> Response:
     """The whole answer, one JSON object a line, streamed."""
-    return _exported(asked, caller, request, "ndjson", "application/x-ndjson")
+    return _exported(asked, caller, request, "ndjson", NDJSON)
 
 
 def _exported(
     asked: queries.Exporting, caller: Caller, request: Request, form: queries.Format, media_type: str
-) -> StreamingResponse:
-    """The first rows are there before the answer begins, so that what is wrong still has its own status."""
+) -> Response:
     state = request.app.state
     timeout = state.settings.export_timeout_ms
-    chunks = _counted(state.exports, queries.export(state.reads, caller.company, asked, form, timeout_ms=timeout))
-    first = next(chunks, b"")
-    return StreamingResponse(_sent(first, chunks), media_type=media_type)
-
-
-def _counted(exports: BoundedSemaphore, chunks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
-    if not exports.acquire(blocking=False):
-        detail = "Too many exports are running; try again in a moment."
-        raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "busy", detail, headers=problems.RETRY_SECONDS)
-    try:
-        yield from chunks
-    finally:
-        exports.release()
-
-
-async def _sent(first: bytes, chunks: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
-    """A caller that goes away ends the export and frees its connection at once."""
-    try:
-        async for chunk in iterate_in_threadpool(chain([first], chunks)):
-            yield chunk
-    finally:
-        with CancelScope(shield=True):
-            await run_in_threadpool(chunks.close)
+    return streamed(request, queries.export(state.reads, caller.company, asked, form, timeout_ms=timeout), media_type)
 
 
 @_questions.post("/compile")
 def compile_filter(asked: queries.Dated, caller: Reader) -> Response:
     """What a filter comes to: canonical text, English, tree, SQL and its parameters."""
-    return _json(queries.compiled(asked, caller.company))
+    return answer(queries.compiled(asked, caller.company))
 
 
 @_questions.post("/english")
 def english(asked: queries.Dated, caller: Reader) -> Response:
     """What a filter means, as one sentence."""
-    return _json(queries.english_of(asked, caller.company))
+    return answer(queries.english_of(asked, caller.company))
 
 
 @_questions.post("/format")
 def format_filter(asked: queries.Asked, caller: Reader) -> Response:
     """A filter in canonical text."""
-    return _json(queries.formatted(asked, caller.company))
+    return answer(queries.formatted(asked, caller.company))
 
 
 @_questions.post("/check")
 def check(asked: queries.Dated, caller: Reader, request: Request) -> Response:
     """Everything that is wrong with a filter, with places and corrections; 200 also when it is wrong."""
     ledger = queries.ledger_of(request.app.state.reads, caller.company)
-    return _json(queries.checked(asked, caller.company, ledger))
+    return answer(queries.checked(asked, caller.company, ledger))
 
 
 @_questions.post("/complete")
 def complete(asked: queries.Completing, caller: Reader) -> Response:
     """What may stand at a place of a filter that is being written."""
-    return _json(queries.completed(asked, caller.company))
+    return answer(queries.completed(asked, caller.company))
+
+
+@_questions.post("/funnel")
+def funnel(asked: queries.Dated, caller: Reader, request: Request) -> Response:
+    """What each condition of a filter does by itself, one after the other, and through missing values."""
+    return answer(queries.funnel(request.app.state.reads, caller.company, asked))
+
+
+@_questions.post("/forecast")
+def forecast(asked: queries.Forecasting, caller: Reader, request: Request) -> Response:
+    """Who would match on each of the next days if nobody paid."""
+    state = request.app.state
+    return answer(queries.forecast(state.reads, caller.company, asked, timeout_ms=state.settings.export_timeout_ms))
 
 
 @_questions.get("/catalog")
@@ -284,7 +199,7 @@ def _add_record_route(kind: str) -> None:
         found = queries.record(request.app.state.reads, caller.company, kind, source_id)
         if found is None:
             raise Problem(HTTPStatus.NOT_FOUND, "unknown-id", f"There is no such record among the {kind}.")
-        return _json(found)
+        return answer(found)
 
     # A source id may contain slashes.
     path = f"/{kind}/{{source_id:path}}"
@@ -302,7 +217,7 @@ _health = APIRouter(tags=["health"])
 @_health.get("/live")
 async def live() -> Response:
     """The process answers."""
-    return _json({"status": "live"})
+    return answer({"status": "live"})
 
 
 @_health.get("/ready")
@@ -319,7 +234,7 @@ def ready(request: Request) -> Response:
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE, "not-migrated", "The database is not migrated; run: duelist migrate",
             headers=problems.RETRY_SECONDS)  # fmt: skip
-    return _json({"status": "ready"})
+    return answer({"status": "ready"})
 
 
 @_health.get("/metrics")

@@ -472,3 +472,119 @@ custom_field = sa.Table(
     sa.ForeignKeyConstraint(["company_id"], ["company.company_id"], name="company"),
     sa.PrimaryKeyConstraint("company_id", "entity", "name"),
 )
+
+
+def _moment(name: str, *, now: bool = False) -> Column:
+    default = sa.func.now() if now else None
+    return sa.Column(name, TIMESTAMP(timezone=True), nullable=not now, server_default=default)
+
+
+def _of_company(name: str, *items: sa.schema.SchemaItem) -> sa.Table:
+    """What a company has apart from its ledger."""
+    company_id = sa.Column("company_id", sa.BigInteger, nullable=False)
+    return sa.Table(name, metadata, company_id, *items)
+
+
+def _to_company() -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint(["company_id"], ["company.company_id"], name="company")
+
+
+def _number_of_its_own() -> Column:
+    return sa.Column("id", sa.BigInteger, sa.Identity(always=False), nullable=False)
+
+
+workflow = _of_company(
+    "workflow",
+    _number_of_its_own(),
+    _required("name"),
+    _required("version", sa.BigInteger),
+    _moment("next_run_at"),
+    _moment("removed_at"),
+    _to_company(),
+    sa.PrimaryKeyConstraint("company_id", "id"),
+    sa.Index(
+        "uq_workflow_company_id_name", "company_id", "name", unique=True, postgresql_where=sa.text("removed_at IS NULL")
+    ),
+    sa.Index(
+        "ix_workflow_company_id_next_run_at",
+        "company_id",
+        "next_run_at",
+        postgresql_where=sa.text("next_run_at IS NOT NULL"),
+    ),
+)
+
+workflow_version = _of_company(
+    "workflow_version",
+    _required("workflow_id", sa.BigInteger),
+    _required("version", sa.BigInteger),
+    _required("name"),
+    *_choice("level", "customer group"),
+    _required("filter"),
+    sa.Column("parts", JSONB),
+    _required("respect_pauses", sa.Boolean),
+    _required("is_active", sa.Boolean),
+    sa.Column("growth_factor", sa.Numeric),
+    sa.Column("schedule", JSONB),
+    _required("catalog_version", sa.BigInteger),
+    _moment("changed_at", now=True),
+    _required("changed_by"),
+    sa.ForeignKeyConstraint(["company_id", "workflow_id"], ["workflow.company_id", "workflow.id"], name="workflow"),
+    sa.PrimaryKeyConstraint("company_id", "workflow_id", "version"),
+)
+
+segment = _of_company(
+    "segment",
+    _required("name"),
+    _required("filter"),
+    _required("version", sa.BigInteger),
+    _required("catalog_version", sa.BigInteger),
+    _moment("changed_at", now=True),
+    _required("changed_by"),
+    _to_company(),
+    sa.PrimaryKeyConstraint("company_id", "name"),
+)
+
+run = _of_company(
+    "run",
+    _number_of_its_own(),
+    _required("workflow_id", sa.BigInteger),
+    _required("workflow_version", sa.BigInteger),
+    _day("as_of", nullable=False),
+    *_choice("level", "customer group"),
+    _required("filter"),
+    _required("english"),
+    _required("segments", JSONB),
+    _required("respect_pauses", sa.Boolean),
+    _required("counts", JSONB),
+    sa.Column("refusal", JSONB),
+    _required("request", JSONB),
+    _text("idempotency_key"),
+    _moment("started_at", now=True),
+    _required("started_by"),
+    sa.ForeignKeyConstraint(
+        ["company_id", "workflow_id", "workflow_version"],
+        ["workflow_version.company_id", "workflow_version.workflow_id", "workflow_version.version"],
+        name="workflow_version",
+    ),
+    sa.PrimaryKeyConstraint("company_id", "id"),
+    sa.UniqueConstraint("company_id", "idempotency_key"),
+    sa.Index("ix_run_company_id_workflow_id_id", "company_id", "workflow_id", "id"),
+)
+
+run_row = _of_company(
+    "run_row",
+    _required("run_id", sa.BigInteger),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("source_id", sa.Text(collation="C"), nullable=False),
+    _required("is_held_back", sa.Boolean),
+    _text("customer_source_id"),
+    _text("name"),
+    _text("currency"),
+    _money("amount", nullable=True),
+    _money("balance", nullable=True),
+    _money("balance_overdue", nullable=True),
+    _day("date"),
+    sa.CheckConstraint("kind IN ('groups', 'customers', 'invoices', 'payments', 'credit_notes')", name="kind"),
+    sa.ForeignKeyConstraint(["company_id", "run_id"], ["run.company_id", "run.id"], name="run"),
+    sa.PrimaryKeyConstraint("company_id", "run_id", "kind", "source_id"),
+)

@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 import tempfile
+from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -51,6 +52,9 @@ class Settings(BaseSettings):
     statement_timeout_ms: int = Field(15_000, ge=0, description="0 is no limit")
     export_timeout_ms: int = Field(300_000, ge=0, description="the same for a whole answer, streamed")
     cursor_secret: SecretStr | None = Field(None, description="signs page cursors; equal on all servers of one service")
+    growth_factor: Decimal = Field(
+        Decimal(2), ge=1, description="a run whose audience is so many times larger or smaller must be confirmed"
+    )
     log_level: str = "info"
 
     @field_validator("database_url", "read_database_url")

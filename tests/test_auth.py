@@ -35,7 +35,8 @@ def client(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def test_a_key_names_its_company_and_scope(database: Database, company: Company, other: Company) -> None:
     for owner in (company, other):
         for scope in auth.SCOPES:
-            assert caller_of(database, create_key(database, owner, scope)) == Caller(owner, scope)
+            key = create_key(database, owner, scope)
+            assert caller_of(database, key) == Caller(owner, scope, f"key {key.split('_')[2]}")
 
 
 def test_no_key_is_stored(database: Database, company: Company) -> None:

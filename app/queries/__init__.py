@@ -4,6 +4,8 @@ from app.asked import Asked, Asking, Completing, Dated, Exporting, Kind, Paged, 
 from app.queries.answers import Format, Ledger, export, ledger_of, preview, rows_of
 from app.queries.catalog import described
 from app.queries.cursors import Cursors
+from app.queries.forecast import Forecasting, forecast
+from app.queries.funnel import funnel
 from app.queries.readings import checked, compiled, completed, english_of, formatted
 from app.queries.records import RECORDS, record
 
@@ -15,6 +17,7 @@ __all__ = [
     "Cursors",
     "Dated",
     "Exporting",
+    "Forecasting",
     "Format",
     "Kind",
     "Ledger",
@@ -26,7 +29,9 @@ __all__ = [
     "described",
     "english_of",
     "export",
+    "forecast",
     "formatted",
+    "funnel",
     "ledger_of",
     "preview",
     "record",

@@ -10,16 +10,17 @@ from typing import Any, Literal
 
 import orjson
 
-from app.asked import Asking, Exporting, Kind, Paged, ask
+from app.asked import Asking, Exporting, Kind, Level, Paged, ask
 from app.cells import Row as ShownRow
 from app.companies import Company
 from app.database import Connection, Database
 from app.kept import relations
-from app.lists import Listed, Page, count_of, list_of, page_of
+from app.lists import Listed, Page, count_of, list_of, listed, page_of
 from app.problems import Problem, diagnosed
 from app.queries.cursors import Cursors, Place
 from dsl.compiler import Question
 from dsl.explainer import english
+from dsl.pauses import Pauses
 from dsl.statements import rows_statement
 from dsl.warnings import warn
 
@@ -45,12 +46,13 @@ class Ledger:
 def preview(database: Database, cursors: Cursors, company: Company, asked: Paged) -> Document:
     """Counts of everything the filter is about, and a page of the customers (and, at level group, of the groups)."""
     asking, place = _placed(cursors, asked, company, "preview")
-    listed: tuple[Kind, ...] = ("groups", "customers") if asked.level == "group" else ("customers",)
-    lists = {kind: list_of(asking.analysis, kind) for kind in (*listed, *_COUNTED)}
+    paged = _members(asked.level)
+    lists = {kind: listed(asking, kind) for kind in (*paged, *_COUNTED)}
     with database.transaction(company.company_id, asking.as_of) as connection:
         question = _question(connection, asking)
         counts = {kind: count_of(connection, question, lists[kind], asked.count_to) for kind in lists}
-        pages = {kind: _page(connection, question, lists[kind], place, kind, asked.limit) for kind in listed}
+        pages = {kind: _page(connection, question, lists[kind], place, kind, asked.limit) for kind in paged}
+        held_back = _held_back(connection, question, asking, asked) if asked.respect_pauses else {}
         ledger = _ledger(connection, company, asking.as_of, past=asking.is_past)
     after: dict[str, str] = {kind: page.after for kind, page in pages.items() if page.after is not None}
     return {
@@ -62,6 +64,7 @@ def preview(database: Database, cursors: Cursors, company: Company, asked: Paged
         "counts": {kind: count.number for kind, count in counts.items()},
         **_capped(asked, [kind for kind, count in counts.items() if count.is_capped]),
         **{kind: page.rows for kind, page in pages.items()},
+        **held_back,
         "next_cursor": cursors.write(Place(asking.as_of, after), asked, asking, "preview") if after else None,
     }
 
@@ -69,10 +72,23 @@ def preview(database: Database, cursors: Cursors, company: Company, asked: Paged
 _COUNTED: tuple[Kind, ...] = ("invoices", "payments")
 
 
+def _members(level: Level) -> tuple[Kind, ...]:
+    return ("groups", "customers") if level == "group" else ("customers",)
+
+
+def _held_back(connection: Connection, question: Question, asking: Asking, asked: Paged) -> Document:
+    """How many of each are not chased because of a pause, and who: as many as a page has."""
+    paged = _members(asked.level)
+    lists = {kind: list_of(asking.analysis, kind, Pauses.ALONE) for kind in (*paged, *_COUNTED)}
+    counts = {kind: count_of(connection, question, lists[kind], asked.count_to).number for kind in lists}
+    pages = {kind: page_of(connection, question, lists[kind], limit=asked.limit).rows for kind in paged}
+    return {"held_back": {"counts": counts, **pages}}
+
+
 def rows_of(database: Database, cursors: Cursors, company: Company, asked: Paged, kind: Kind) -> Document:
     """A page of the rows that the filter is about."""
     asking, place = _placed(cursors, asked, company, kind)
-    selected = list_of(asking.analysis, kind)
+    selected = listed(asking, kind)
     with database.transaction(company.company_id, asking.as_of) as connection:
         question = _question(connection, asking)
         count = count_of(connection, question, selected, asked.count_to)
@@ -95,7 +111,7 @@ def export(
     if kind == "groups" and asked.level != "group":
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", "There are rows of groups at level group only.")
     asking = ask(asked, company, answered=True)
-    selected = list_of(asking.analysis, kind)
+    selected = listed(asking, kind)
     shown = selected.shown
     with (
         database.transaction(company.company_id, asking.as_of, timeout_ms=timeout_ms) as connection,

@@ -44,7 +44,8 @@ class Cursors:
         return place
 
     def _signature(self, content: bytes, asked: Dated, asking: Asking, what: str) -> bytes:
-        belongs_to = [asking.company.company_id, asked.level, asking.analysis.canonical, asked.params, what]
+        company, canonical = asking.company.company_id, asking.analysis.canonical
+        belongs_to = [company, asked.level, canonical, asked.params, asked.respect_pauses, what]
         question = orjson.dumps(belongs_to, default=str, option=orjson.OPT_SORT_KEYS)
         return hmac.digest(self._key, question + b"\0" + content, "sha256")[:_SIGNATURE_BYTES]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.asked import Asked, Asking, Completing, Dated, analysis_of, ask
 from app.companies import Company
-from app.lists import list_of
+from app.lists import listed
 from app.problems import diagnosed
 from app.queries.answers import Ledger, warnings_of
 from dsl import FilterError, typed
@@ -31,7 +31,7 @@ def compiled(asked: Dated, company: Company) -> Document:
     """The SQL is that of the whole answer, where the metrics of the company's current day are kept."""
     asking = ask(asked, company)
     analysis = asking.analysis
-    selected = list_of(analysis, "groups" if asked.level == "group" else "customers")
+    selected = listed(asking, "groups" if asked.level == "group" else "customers")
     question = asking.question(_relations(asking))
     statement = rows_statement(selected.filter, question, selected.fields)
     return {

@@ -1,0 +1,1 @@
+"""The calls of the HTTP interface: where callers and features meet."""

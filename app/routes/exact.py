@@ -1,0 +1,75 @@
+"""Requests in JSON, read exactly, and answers."""
+
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from decimal import Decimal, InvalidOperation
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+import orjson
+from fastapi import Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from app.problems import Problem
+
+LARGEST_BODY = 1_000_000
+
+
+def answer(document: object, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response:
+    return Response(orjson.dumps(document, default=str), status, headers, media_type="application/json")
+
+
+class _ExactRequest(Request):
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Counted, because a client may leave out the length or lie about it."""
+        size = 0
+        async for chunk in super().stream():
+            size += len(chunk)
+            if size > LARGEST_BODY:
+                detail = f"The request has more than {LARGEST_BODY:,} bytes."
+                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail)
+            yield chunk
+
+    async def json(self) -> Any:
+        try:
+            text = (await self.body()).decode()
+            return json.loads(text, parse_float=Decimal, parse_constant=_refused)  # 0.1 is meant as it is written
+        except (ValueError, RecursionError, InvalidOperation) as error:
+            detail = f"The body is not JSON in UTF-8: {_reason(error)}."
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-json", detail) from error
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case json.JSONDecodeError(msg=message, lineno=line, colno=column):
+            return f"{message} at line {line}, column {column}"
+        case RecursionError():
+            return "it is nested too deeply"
+        case UnicodeDecodeError(start=place):
+            return f"byte {place} is no UTF-8"
+        case InvalidOperation():
+            return "it has a number without bounds"
+        case _:
+            return str(error)
+
+
+def _refused(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+class ExactRoute(APIRoute):
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        handle = super().get_route_handler()
+
+        async def handle_exactly(request: Request) -> Response:
+            if self.body_field and not _is_json(request):
+                detail = "Send the request as JSON, with 'Content-Type: application/json'."
+                raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not-json", detail)
+            return await handle(_ExactRequest(request.scope, request.receive))
+
+        return handle_exactly
+
+
+def _is_json(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"

@@ -1,0 +1,44 @@
+"""Whole answers, sent as they are read."""
+
+from collections.abc import AsyncIterator, Generator
+from http import HTTPStatus
+from itertools import chain
+from threading import BoundedSemaphore
+
+from anyio import CancelScope
+from fastapi import Request
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from app import problems
+from app.problems import Problem
+
+CSV = "text/csv; charset=utf-8; header=present"
+NDJSON = "application/x-ndjson"
+
+
+def streamed(request: Request, chunks: Generator[bytes, None, None], media_type: str) -> Response:
+    """The first rows are there before the answer begins, so that what is wrong still has its own status."""
+    counted = _counted(request.app.state.exports, chunks)
+    first = next(counted, b"")
+    return StreamingResponse(_sent(first, counted), media_type=media_type)
+
+
+def _counted(exports: BoundedSemaphore, chunks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
+    if not exports.acquire(blocking=False):
+        detail = "Too many exports are running; try again in a moment."
+        raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "busy", detail, headers=problems.RETRY_SECONDS)
+    try:
+        yield from chunks
+    finally:
+        exports.release()
+
+
+async def _sent(first: bytes, chunks: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
+    """A caller that goes away ends the export and frees its connection at once."""
+    try:
+        async for chunk in iterate_in_threadpool(chain([first], chunks)):
+            yield chunk
+    finally:
+        with CancelScope(shield=True):
+            await run_in_threadpool(chunks.close)

@@ -1,0 +1,50 @@
+"""Workflows: filters that are stored and run, who stood in their runs, and what a change would change."""
+
+from app.workflows.asked import Edited, Proposed, Starting
+from app.workflows.audiences import Change, Run, compare
+from app.workflows.audiences import export as export_run
+from app.workflows.audiences import listed as list_runs
+from app.workflows.audiences import read as read_run
+from app.workflows.audiences import rows as rows_of_run
+from app.workflows.changes import diff
+from app.workflows.overlap import overlap
+from app.workflows.runs import Limits, start
+from app.workflows.stored import (
+    Workflow,
+    change,
+    create,
+    current,
+    document,
+    listed,
+    named,
+    read,
+    remove,
+    versions,
+)
+
+__all__ = [
+    "Change",
+    "Edited",
+    "Limits",
+    "Proposed",
+    "Run",
+    "Starting",
+    "Workflow",
+    "change",
+    "compare",
+    "create",
+    "current",
+    "diff",
+    "document",
+    "export_run",
+    "list_runs",
+    "listed",
+    "named",
+    "overlap",
+    "read",
+    "read_run",
+    "remove",
+    "rows_of_run",
+    "start",
+    "versions",
+]

@@ -1,0 +1,103 @@
+"""How the active workflows lie over the ledger: customers that two of them target, and overdue money that none does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from app.cells import money
+from app.companies import Company
+from app.database import Connection, Database
+from app.kept import relations
+from app.lists import list_of, run
+from app.workflows.filters import analyzed
+from app.workflows.stored import Workflow, all_of
+from app.workflows.totals import overdue_of_all
+from dsl import Analysis, FilterError
+from dsl.compiler import Question
+from dsl.pauses import Pauses
+from dsl.statements import rows_statement
+
+Document = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Standing:
+    """Of one customer: its name, and the workflows that target it; `is_selected` also by one that holds it back."""
+
+    name: str
+    targeted_by: list[int] = field(default_factory=list)
+
+
+def overlap(
+    database: Database, company: Company, *, as_of: date | None, after: str | None, limit: int, timeout_ms: int
+) -> Document:
+    """At level group a workflow targets the members that its filter is about. `after`: the last source id seen."""
+    day = as_of or company.today
+    with database.transaction(company.company_id, day, timeout_ms=timeout_ms) as connection:
+        question = Question(company.company_id, day, relations(connection, company, day))
+        readings = [_read(workflow, company) for workflow in all_of(connection, company) if workflow.is_active]
+        sound = {workflow.id: (workflow, analysis) for workflow, analysis in readings if analysis}
+        standing: dict[str, _Standing] = {}
+        selected: set[str] = set()
+        for workflow, analysis in sound.values():
+            targeted = _customers(connection, question, analysis, _taken(workflow))
+            for source_id, name in targeted.items():
+                standing.setdefault(source_id, _Standing(name)).targeted_by.append(workflow.id)
+            held_back = _customers(connection, question, analysis, Pauses.ALONE) if workflow.respect_pauses else {}
+            selected.update(targeted, held_back)
+        overdue = overdue_of_all(connection, question)
+    counts = {number: sum(number in one.targeted_by for one in standing.values()) for number in sound}
+    twice = sorted(source_id for source_id, one in standing.items() if len(one.targeted_by) > 1)
+    page = [source_id for source_id in twice if after is None or source_id > after][: limit + 1]
+    return {
+        "as_of": day,
+        "workflows": [
+            {"id": number, "name": workflow.name, "customers": counts[number]}
+            for number, (workflow, _) in sound.items()
+        ],
+        "broken": [workflow.id for workflow, analysis in readings if analysis is None],
+        "overlapping": {
+            "count": len(twice),
+            "customers": [
+                {"source_id": one, "name": standing[one].name, "workflows": standing[one].targeted_by}
+                for one in page[:limit]
+            ],
+            "next": page[limit - 1] if len(page) > limit else None,
+        },
+        "gaps": _gaps(overdue, selected, limit),
+    }
+
+
+def _read(workflow: Workflow, company: Company) -> tuple[Workflow, Analysis | None]:
+    """A stored filter whose field has gone targets nobody."""
+    try:
+        return workflow, analyzed(workflow.filter, company, workflow.level)
+    except FilterError:
+        return workflow, None
+
+
+def _taken(workflow: Workflow) -> Pauses:
+    return Pauses.HELD_BACK if workflow.respect_pauses else Pauses.IGNORED
+
+
+def _customers(connection: Connection, question: Question, analysis: Analysis, pauses: Pauses) -> dict[str, str]:
+    """Source id and name."""
+    selected = list_of(analysis, "customers", pauses).filter
+    fields = {name: (selected.root, selected.root.entity.fields[name]) for name in ("source_id", "name")}
+    return dict(run(connection, rows_statement(selected, question, fields)))
+
+
+def _gaps(overdue: Mapping[str, int | None], selected: set[str], limit: int) -> Document:
+    """Overdue money of customers that no active workflow selects; those who owe the most first."""
+    left = {source_id: owed for source_id, owed in overdue.items() if source_id not in selected}
+    known = sorted(
+        ((owed, one) for one, owed in left.items() if owed is not None), key=lambda item: (-item[0], item[1])
+    )
+    return {
+        "overdue": money(sum(owed for owed in overdue.values() if owed is not None)),
+        "untargeted": money(-sum(owed for owed, _ in known)),
+        "customers": len(left),
+        "unrated": len(left) - len(known),
+        "largest": [{"source_id": one, "balance_overdue": money(-owed)} for owed, one in known[:limit]],
+    }

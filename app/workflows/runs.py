@@ -1,0 +1,214 @@
+"""Runs: an audience fixed, in one transaction, with the matching rows and what was owed that day.
+
+No audience leaves on a doubtful compile: a second, independently written translation must select the same. Nor does one
+that grew or shrank by much, unless that is confirmed.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any, cast
+
+import psycopg
+from dsl.setwise import select_set
+from psycopg.types.json import Jsonb
+
+from app.asked import Kind
+from app.companies import Company, of_key
+from app.database import Connection, Database
+from app.kept import relations
+from app.lists import field_at, list_of
+from app.problems import Problem, error
+from app.workflows.asked import Starting
+from app.workflows.audiences import Run, by_idempotency_key, last_run, run_of
+from app.workflows.filters import analyzed
+from app.workflows.recorded import MONEY, RECORDED
+from app.workflows.stored import Workflow, current
+from dsl import Analysis
+from dsl.compiler import Question
+from dsl.explainer import english
+from dsl.frames import Relations
+from dsl.pauses import Pauses, with_pauses
+from dsl.statements import render, rows_statement
+
+Document = dict[str, Any]
+
+_DIFFERING_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`growth_factor` counts where the workflow has none of its own."""
+
+    growth_factor: Decimal
+    timeout_ms: int
+
+
+def start(
+    database: Database,
+    company: Company,
+    workflow_id: int,
+    starting: Starting,
+    who: str,
+    limits: Limits,
+    idempotency_key: str | None = None,
+) -> tuple[Run, bool]:
+    """The run, and whether it is a new one: the same call under the same key is answered with the first one's run."""
+    as_of = starting.as_of or company.today
+    request = {"workflow": workflow_id, **starting.model_dump(mode="json")}
+    try:
+        with database.transaction(
+            company.company_id, as_of, write=True, snapshot=True, timeout_ms=limits.timeout_ms
+        ) as connection:
+            if idempotency_key and (earlier := by_idempotency_key(connection, company, idempotency_key)):
+                return _same(earlier, request), False
+            fixing = _Fixing(connection, of_key(connection), as_of, request, who, idempotency_key)
+            return fixing.fixed(current(connection, company, workflow_id), limits, confirmed=starting.confirm), True
+    except (psycopg.errors.UniqueViolation, psycopg.errors.SerializationFailure):
+        if idempotency_key is None:
+            raise
+        with database.transaction(company.company_id) as connection:
+            earlier = by_idempotency_key(connection, company, idempotency_key)
+        if earlier is None:
+            raise
+        return _same(earlier, request), False
+
+
+def _same(earlier: Run, request: Document) -> Run:
+    if earlier.request != request:
+        detail = "This Idempotency-Key was used for another run; send a new one."
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", detail)
+    return earlier
+
+
+@dataclass(frozen=True, slots=True)
+class _Fixing:
+    """A run while it is written."""
+
+    connection: Connection
+    company: Company
+    as_of: date
+    request: Document
+    who: str
+    idempotency_key: str | None
+
+    def fixed(self, workflow: Workflow, limits: Limits, *, confirmed: bool) -> Run:
+        if not workflow.is_active:
+            raise Problem(HTTPStatus.CONFLICT, "not-active", f"The workflow '{workflow.name}' is switched off.")
+        analysis = analyzed(workflow.filter, self.company, workflow.level)
+        question = Question(self.company.company_id, self.as_of, relations(self.connection, self.company, self.as_of))
+        before = last_run(self.connection, self.company, workflow.id)
+        run_id = self._insert(workflow, analysis)
+        kinds = [kind for kind in RECORDED if kind != "groups" or workflow.level == "group"]
+        taken = (Pauses.HELD_BACK, Pauses.ALONE) if workflow.respect_pauses else (Pauses.IGNORED,)
+        for kind in kinds:
+            for pauses in taken:
+                self._record(run_id, analysis, question, kind, pauses)
+        self._refuse_a_doubtful_compile(run_id, analysis, question, taken[0])
+        self._count(run_id, kinds)
+        run = run_of(self.connection, self.company, run_id)
+        if before and not confirmed:
+            _refuse_a_leap(before.size, run.size, workflow.growth_factor or limits.growth_factor)
+        return run
+
+    def _insert(self, workflow: Workflow, analysis: Analysis) -> int:
+        row = {
+            "company_id": self.company.company_id,
+            "workflow_id": workflow.id,
+            "workflow_version": workflow.version,
+            "as_of": self.as_of,
+            "level": workflow.level,
+            "filter": workflow.filter,
+            "english": english(analysis.lowered, self.as_of),
+            "segments": Jsonb({}),
+            "respect_pauses": workflow.respect_pauses,
+            "counts": Jsonb({}),
+            "request": Jsonb(self.request),
+            "idempotency_key": self.idempotency_key,
+            "started_by": self.who,
+        }
+        columns, values = ", ".join(row), ", ".join(f"%({name})s" for name in row)
+        inserted = f"INSERT INTO run ({columns}) VALUES ({values}) RETURNING id"
+        [(run_id,)] = self.connection.execute(inserted.encode(), row).fetchall()
+        return int(str(run_id))
+
+    def _record(self, run_id: int, analysis: Analysis, question: Question, kind: Kind, pauses: Pauses) -> None:
+        """Of those whose chasing is paused it is recorded that they were held back."""
+        selected = list_of(analysis, kind, pauses).filter
+        recorded = RECORDED[kind].values()
+        fields = {column: field_at(selected.root, path) for column, path in recorded}
+        statement = rows_statement(selected, question, fields)
+        columns = ", ".join(f'"{column}"' for column in fields)
+        # Balances of a day before are numeric.
+        values = ", ".join(f'"{column}"::bigint' if column in MONEY else f'"{column}"' for column in fields)
+        inserted = f"""
+            INSERT INTO run_row (company_id, run_id, kind, is_held_back, {columns})
+            SELECT %(company)s, %(run)s, %(kind)s, %(held_back)s, {values} FROM ({statement.sql}) AS selected
+        """
+        about = {"run": run_id, "kind": kind, "held_back": pauses is Pauses.ALONE}
+        self.connection.execute(inserted.encode(), {**statement.parameters, **about})
+
+    def _refuse_a_doubtful_compile(self, run_id: int, analysis: Analysis, question: Question, pauses: Pauses) -> None:
+        """What was recorded against what the second translation of the checked tree selects."""
+        checked = with_pauses(analysis.checked, analysis.catalog, pauses)
+        entity = checked.root.entity
+        second = render(
+            select_set(
+                checked,
+                company=self.company.company_id,
+                as_of=self.as_of,
+                metrics_suffix=question.relations.value,
+                historic=question.relations is Relations.HISTORIC,
+            )
+        )
+        differing = f"""
+            SELECT source_id FROM (
+                SELECT source_id FROM run_row
+                WHERE company_id = %(of_company)s AND run_id = %(run)s AND kind = %(kind)s AND NOT is_held_back
+            ) AS first FULL JOIN (
+                SELECT source_id FROM {entity.relation} WHERE company_id = %(of_company)s AND id IN ({second.sql})
+            ) AS second USING (source_id)
+            WHERE first IS NULL OR second IS NULL ORDER BY source_id LIMIT {_DIFFERING_SHOWN}
+        """
+        about = {"of_company": self.company.company_id, "run": run_id, "kind": entity.plural}
+        found = self.connection.execute(differing.encode(), {**second.parameters, **about}).fetchall()
+        if found:
+            raise _doubtful([str(source_id) for (source_id,) in found])
+
+    def _count(self, run_id: int, kinds: list[Kind]) -> None:
+        found = cast(
+            list[tuple[str, bool, int]],
+            self.connection.execute(
+                "SELECT kind, is_held_back, count(*) FROM run_row WHERE company_id = %s AND run_id = %s GROUP BY 1, 2",
+                [self.company.company_id, run_id],
+            ).fetchall(),
+        )
+        numbers = {(kind, held_back): number for kind, held_back, number in found}
+        counts = {kind: numbers.get((kind, False), 0) for kind in kinds}
+        held_back = {kind: numbers.get((kind, True), 0) for kind in kinds}
+        self.connection.execute(
+            "UPDATE run SET counts = %s WHERE company_id = %s AND id = %s",
+            [Jsonb({**counts, "held_back": held_back}), self.company.company_id, run_id],
+        )
+
+
+def _refuse_a_leap(before: int, now: int, factor: Decimal) -> None:
+    """Nobody counts as one: from none to five is a growth by five."""
+    small, large = sorted((max(before, 1), max(now, 1)))
+    if large > small * factor:
+        detail = (
+            f"The audience went from {before:,} to {now:,}, by more than the factor {factor.normalize():f}."
+            " Look at it, and confirm the run if it is meant."
+        )
+        errors = [error("audience-changed", detail, before=before, now=now, factor=str(factor))]
+        raise Problem(HTTPStatus.CONFLICT, "audience-changed", detail, errors=errors)
+
+
+def _doubtful(source_ids: list[str]) -> Problem:
+    detail = (
+        "Two independent translations of this filter select different rows, so no audience was fixed."
+        f" They differ on {', '.join(source_ids)}. Please report the filter."
+    )
+    errors = [error("doubtful-compile", detail, source_ids=source_ids)]
+    return Problem(HTTPStatus.CONFLICT, "doubtful-compile", detail, errors=errors)
