@@ -76,6 +76,13 @@ class Schedule(_Body):
         return {"days": self.days, "from": f"{self.start:%H:%M}", "until": f"{self.until:%H:%M}"}
 
 
+def _exact(value: object) -> object:
+    return Decimal(value) if type(value) is int else value
+
+
+Factor = Annotated[Decimal, BeforeValidator(_exact)]
+
+
 class PartOf(_Body):
     """Conditions on one entity. Those that are switched off are kept, and do not count."""
 
@@ -101,7 +108,7 @@ class Edited(_Body):
     )
     respect_pauses: bool = Field(True, description="hold back customers and invoices whose chasing is paused")
     active: bool = True
-    growth_factor: Decimal | None = Field(
+    growth_factor: Factor | None = Field(
         None,
         ge=1,
         le=1_000_000,

@@ -191,9 +191,9 @@ _COMPARED: LiteralString = """
             AND NOT is_held_back) AS before USING (source_id)
 """
 _CHANGED: Mapping[Change, LiteralString] = {
-    "entered": "before IS NULL",
-    "left": "now IS NULL",
-    "stayed": "now IS NOT NULL AND before IS NOT NULL",
+    "entered": "before.source_id IS NULL",
+    "left": "now.source_id IS NULL",
+    "stayed": "now.source_id = before.source_id",
 }
 
 

@@ -91,13 +91,15 @@ def _customers(connection: Connection, question: Question, analysis: Analysis, p
 def _gaps(overdue: Mapping[str, int | None], selected: set[str], limit: int) -> Document:
     """Overdue money of customers that no active workflow selects; those who owe the most first."""
     left = {source_id: owed for source_id, owed in overdue.items() if source_id not in selected}
-    known = sorted(
-        ((owed, one) for one, owed in left.items() if owed is not None), key=lambda item: (-item[0], item[1])
-    )
+    known = sorted(((one, owed) for one, owed in left.items() if owed is not None), key=_largest_first)
     return {
         "overdue": money(sum(owed for owed in overdue.values() if owed is not None)),
-        "untargeted": money(-sum(owed for owed, _ in known)),
+        "untargeted": money(sum(owed for _, owed in known)),
         "customers": len(left),
         "unrated": len(left) - len(known),
-        "largest": [{"source_id": one, "balance_overdue": money(-owed)} for owed, one in known[:limit]],
+        "largest": [{"source_id": one, "balance_overdue": money(owed)} for one, owed in known[:limit]],
     }
+
+
+def _largest_first(owing: tuple[str, int]) -> tuple[int, str]:
+    return -owing[1], owing[0]

@@ -169,7 +169,7 @@ class _Fixing:
             ) AS first FULL JOIN (
                 SELECT source_id FROM {entity.relation} WHERE company_id = %(of_company)s AND id IN ({second.sql})
             ) AS second USING (source_id)
-            WHERE first IS NULL OR second IS NULL ORDER BY source_id LIMIT {_DIFFERING_SHOWN}
+            WHERE first.source_id IS NULL OR second.source_id IS NULL ORDER BY source_id LIMIT {_DIFFERING_SHOWN}
         """
         about = {"of_company": self.company.company_id, "run": run_id, "kind": entity.plural}
         found = self.connection.execute(differing.encode(), {**second.parameters, **about}).fetchall()
