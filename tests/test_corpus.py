@@ -67,7 +67,10 @@ def read(path: Path) -> Query:
 
 @pytest.fixture(scope="module")
 def company(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Company:
-    folder = tmp_path_factory.mktemp("sample")
+    return load_sample(database, tmp_path_factory.mktemp("sample"))
+
+
+def load_sample(database: Database, folder: Path) -> Company:
     sample.write_sample(folder, DAY)
     company = companies.create(
         database, sample.NAME, currency=sample.BASE_CURRENCY, country=sample.COUNTRY, time_zone=sample.TIME_ZONE
