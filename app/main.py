@@ -23,6 +23,7 @@ from app.routes.exact import ExactRoute, answer
 from app.routes.exports import CSV, NDJSON, streamed
 from app.routes.workflows import runs, workflows
 from app.settings import Settings
+from app.worker import Worker
 from dsl import Catalog
 
 
@@ -35,7 +36,11 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
         app.state.database = connect(settings, url)
         app.state.reads = app.state.database if read_url == url else connect(settings, read_url)
         app.state.keeper = Keeper(app.state.database)
+        worker = Worker(app.state.database, settings)
+        if settings.worker:
+            worker.start()
         yield
+        worker.close()
         app.state.keeper.close()
         app.state.reads.close()
         app.state.database.close()

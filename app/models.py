@@ -588,3 +588,30 @@ run_row = _of_company(
     sa.ForeignKeyConstraint(["company_id", "run_id"], ["run.company_id", "run.id"], name="run"),
     sa.PrimaryKeyConstraint("company_id", "run_id", "kind", "source_id"),
 )
+
+webhook = _of_company(
+    "webhook",
+    _required("url"),
+    _required("secret"),
+    _moment("changed_at", now=True),
+    _required("changed_by"),
+    _to_company(),
+    sa.PrimaryKeyConstraint("company_id"),
+)
+
+delivery = _of_company(
+    "delivery",
+    _required("run_id", sa.BigInteger),
+    sa.Column("attempts", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("next_attempt_at", TIMESTAMP(timezone=True), server_default=sa.func.now()),
+    _moment("delivered_at"),
+    _text("answer"),
+    sa.ForeignKeyConstraint(["company_id", "run_id"], ["run.company_id", "run.id"], name="run"),
+    sa.PrimaryKeyConstraint("company_id", "run_id"),
+    sa.Index(
+        "ix_delivery_company_id_next_attempt_at",
+        "company_id",
+        "next_attempt_at",
+        postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
+    ),
+)

@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     growth_factor: Decimal = Field(
         Decimal(2), ge=1, description="a run whose audience is so many times larger or smaller must be confirmed"
     )
+    worker: bool = Field(True, description="whether the service runs what is scheduled and tells of runs, itself")
+    webhook_private: bool = Field(False, description="allow webhooks to plain HTTP and into private networks")
     log_level: str = "info"
 
     @field_validator("database_url", "read_database_url")

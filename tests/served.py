@@ -19,7 +19,7 @@ Document = dict[str, Any]
 
 @contextmanager
 def client_of(url: str, folder: Path, *, page_key: str | None = None, **settings: object) -> Iterator[TestClient]:
-    app = create_app(Settings.model_validate({"data_dir": folder, **settings}), url, page_key=page_key)
+    app = create_app(Settings.model_validate({"data_dir": folder, "worker": False, **settings}), url, page_key=page_key)
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 

@@ -12,9 +12,10 @@ from app import queries
 from app import workflows as feature
 from app.asked import LARGEST_PAGE, Day, Kind
 from app.problems import Problem
-from app.routes.callers import Reader, Writer
+from app.routes.callers import Admin, Reader, Writer
 from app.routes.exact import ExactRoute, answer
 from app.routes.exports import CSV, NDJSON, streamed
+from app.worker import limits_of
 
 workflows = APIRouter(prefix="/v1", route_class=ExactRoute, tags=["workflows"])
 runs = APIRouter(prefix="/v1/runs", route_class=ExactRoute, tags=["runs"])
@@ -215,7 +216,7 @@ def start_run(
 ) -> Response:
     """Fix an audience. The same call under the same Idempotency-Key is answered with the first one's run."""
     state = request.app.state
-    limits = feature.Limits(state.settings.growth_factor, state.settings.export_timeout_ms)
+    limits = limits_of(state.settings)
     run, is_new = feature.start(
         state.database, caller.company, workflow_id, starting, caller.name, limits, idempotency_key
     )
@@ -287,3 +288,27 @@ def rows_of_run(
     reads = request.app.state.reads
     found = feature.rows_of_run(reads, caller.company, run_id, kind, held_back=held_back, after=after, limit=limit)
     return answer(found)
+
+
+# ---------------------------------------------------------------- who is told
+
+
+@workflows.get("/webhook")
+def read_webhook(caller: Admin, request: Request) -> Response:
+    """Where runs are told to."""
+    return answer(feature.hook_of(request.app.state.reads, caller.company))
+
+
+@workflows.put("/webhook")
+def set_webhook(hook: feature.Hook, caller: Admin, request: Request) -> Response:
+    """Tell this address of every run; the answer has the secret that signs what is sent, this once."""
+    state = request.app.state
+    private = state.settings.webhook_private
+    return answer(feature.set_hook(state.database, caller.company, hook, caller.name, private=private))
+
+
+@workflows.delete("/webhook", status_code=HTTPStatus.NO_CONTENT)
+def remove_webhook(caller: Admin, request: Request) -> Response:
+    """Tell nobody."""
+    feature.remove_hook(request.app.state.database, caller.company)
+    return Response(status_code=HTTPStatus.NO_CONTENT)

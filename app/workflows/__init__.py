@@ -9,6 +9,7 @@ from app.workflows.audiences import rows as rows_of_run
 from app.workflows.changes import diff
 from app.workflows.overlap import overlap
 from app.workflows.runs import Limits, start
+from app.workflows.schedule import run_next
 from app.workflows.stored import (
     Workflow,
     change,
@@ -21,10 +22,12 @@ from app.workflows.stored import (
     remove,
     versions,
 )
+from app.workflows.webhooks import Hook, deliver_next, hook_of, remove_hook, set_hook
 
 __all__ = [
     "Change",
     "Edited",
+    "Hook",
     "Limits",
     "Proposed",
     "Run",
@@ -34,9 +37,11 @@ __all__ = [
     "compare",
     "create",
     "current",
+    "deliver_next",
     "diff",
     "document",
     "export_run",
+    "hook_of",
     "list_runs",
     "listed",
     "named",
@@ -44,7 +49,10 @@ __all__ = [
     "read",
     "read_run",
     "remove",
+    "remove_hook",
     "rows_of_run",
+    "run_next",
+    "set_hook",
     "start",
     "versions",
 ]

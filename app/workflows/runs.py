@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import Any, cast
 
 import psycopg
-from dsl.setwise import select_set
 from psycopg.types.json import Jsonb
 
 from app.asked import Kind
@@ -25,11 +24,13 @@ from app.workflows.audiences import Run, by_idempotency_key, last_run, run_of
 from app.workflows.filters import analyzed
 from app.workflows.recorded import MONEY, RECORDED
 from app.workflows.stored import Workflow, current
+from app.workflows.webhooks import queue
 from dsl import Analysis
 from dsl.compiler import Question
 from dsl.explainer import english
 from dsl.frames import Relations
 from dsl.pauses import Pauses, with_pauses
+from dsl.setwise import select_set
 from dsl.statements import render, rows_statement
 
 Document = dict[str, Any]
@@ -63,7 +64,7 @@ def start(
         ) as connection:
             if idempotency_key and (earlier := by_idempotency_key(connection, company, idempotency_key)):
                 return _same(earlier, request), False
-            fixing = _Fixing(connection, of_key(connection), as_of, request, who, idempotency_key)
+            fixing = Fixing(connection, of_key(connection), as_of, request, who, idempotency_key)
             return fixing.fixed(current(connection, company, workflow_id), limits, confirmed=starting.confirm), True
     except (psycopg.errors.UniqueViolation, psycopg.errors.SerializationFailure):
         if idempotency_key is None:
@@ -83,7 +84,7 @@ def _same(earlier: Run, request: Document) -> Run:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fixing:
+class Fixing:
     """A run while it is written."""
 
     connection: Connection
@@ -99,7 +100,7 @@ class _Fixing:
         analysis = analyzed(workflow.filter, self.company, workflow.level)
         question = Question(self.company.company_id, self.as_of, relations(self.connection, self.company, self.as_of))
         before = last_run(self.connection, self.company, workflow.id)
-        run_id = self._insert(workflow, analysis)
+        run_id = self.insert(workflow, english=english(analysis.lowered, self.as_of))
         kinds = [kind for kind in RECORDED if kind != "groups" or workflow.level == "group"]
         taken = (Pauses.HELD_BACK, Pauses.ALONE) if workflow.respect_pauses else (Pauses.IGNORED,)
         for kind in kinds:
@@ -108,11 +109,13 @@ class _Fixing:
         self._refuse_a_doubtful_compile(run_id, analysis, question, taken[0])
         self._count(run_id, kinds)
         run = run_of(self.connection, self.company, run_id)
+        queue(self.connection, self.company, run_id)
         if before and not confirmed:
             _refuse_a_leap(before.size, run.size, workflow.growth_factor or limits.growth_factor)
         return run
 
-    def _insert(self, workflow: Workflow, analysis: Analysis) -> int:
+    def insert(self, workflow: Workflow, *, english: str, refusal: Jsonb | None = None) -> int:
+        """A run without rows."""
         row = {
             "company_id": self.company.company_id,
             "workflow_id": workflow.id,
@@ -120,10 +123,11 @@ class _Fixing:
             "as_of": self.as_of,
             "level": workflow.level,
             "filter": workflow.filter,
-            "english": english(analysis.lowered, self.as_of),
+            "english": english,
             "segments": Jsonb({}),
             "respect_pauses": workflow.respect_pauses,
             "counts": Jsonb({}),
+            "refusal": refusal,
             "request": Jsonb(self.request),
             "idempotency_key": self.idempotency_key,
             "started_by": self.who,

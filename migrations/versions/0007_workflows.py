@@ -1,4 +1,4 @@
-"""Workflows with all their versions, segments, and runs with the audience that each has fixed."""
+"""Workflows with all their versions, segments, runs with the audience that each has fixed, and who is told of them."""
 
 from alembic import op
 
@@ -87,6 +87,25 @@ TABLES = {
         CONSTRAINT ck_run_row_kind CHECK (kind IN ('groups', 'customers', 'invoices', 'payments', 'credit_notes')),
         CONSTRAINT fk_run_row_run FOREIGN KEY (company_id, run_id) REFERENCES run (company_id, id)
     """,
+    "webhook": """
+        company_id bigint NOT NULL,
+        url text NOT NULL,
+        secret text NOT NULL,
+        changed_at timestamptz DEFAULT now() NOT NULL,
+        changed_by text NOT NULL,
+        CONSTRAINT pk_webhook PRIMARY KEY (company_id),
+        CONSTRAINT fk_webhook_company FOREIGN KEY (company_id) REFERENCES company (company_id)
+    """,
+    "delivery": """
+        company_id bigint NOT NULL,
+        run_id bigint NOT NULL,
+        attempts bigint DEFAULT 0 NOT NULL,
+        next_attempt_at timestamptz DEFAULT now(),
+        delivered_at timestamptz,
+        answer text,
+        CONSTRAINT pk_delivery PRIMARY KEY (company_id, run_id),
+        CONSTRAINT fk_delivery_run FOREIGN KEY (company_id, run_id) REFERENCES run (company_id, id)
+    """,
 }
 
 INDEXES = (
@@ -94,6 +113,8 @@ INDEXES = (
     "CREATE UNIQUE INDEX uq_workflow_company_id_name ON workflow (company_id, name) WHERE removed_at IS NULL",
     "CREATE INDEX ix_workflow_company_id_next_run_at ON workflow (company_id, next_run_at)"
     " WHERE next_run_at IS NOT NULL",
+    "CREATE INDEX ix_delivery_company_id_next_attempt_at ON delivery (company_id, next_attempt_at)"
+    " WHERE next_attempt_at IS NOT NULL",
     "CREATE INDEX ix_run_company_id_workflow_id_id ON run (company_id, workflow_id, id)",
 )
 

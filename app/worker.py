@@ -1,0 +1,64 @@
+"""What happens by itself: scheduled runs, and telling of runs. Any number of workers may do it at once."""
+
+from threading import Event, Thread
+
+import psycopg
+import structlog
+
+from app import companies, workflows
+from app.companies import Company
+from app.database import Database, DatabaseAway
+from app.settings import Settings
+
+_log = structlog.get_logger("duelist")
+
+POLL_SECONDS = 5.0
+
+
+def limits_of(settings: Settings) -> workflows.Limits:
+    return workflows.Limits(settings.growth_factor, settings.export_timeout_ms)
+
+
+def work(database: Database, settings: Settings) -> int:
+    """Everything that is due now, of every company; how much it was."""
+    return sum(_work_for(database, company, settings) for company in companies.listed(database))
+
+
+def _work_for(database: Database, company: Company, settings: Settings) -> int:
+    """What goes wrong for one company is no matter of the others."""
+    done = 0
+    try:
+        while workflows.run_next(database, company, limits_of(settings)):
+            done += 1
+        while workflows.deliver_next(database, company, private=settings.webhook_private):
+            done += 1
+    except psycopg.Error as error:
+        _log.warning("work failed", company=company.company_id, error=type(error).__name__)
+    return done
+
+
+class Worker:
+    """Works until it is closed."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+        self._closed = Event()
+        self._thread = Thread(target=self.run, name="worker", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """What is being done is done first."""
+        self._closed.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                work(self._database, self._settings)
+            except DatabaseAway:
+                _log.warning("the database is away")
+            self._closed.wait(POLL_SECONDS)
