@@ -6,6 +6,7 @@ from app.queries.catalog import described
 from app.queries.cursors import Cursors
 from app.queries.readings import checked, compiled, completed, english_of, formatted
 from app.queries.records import RECORDS, record
+from app.queries.why import Doubted, why
 
 __all__ = [
     "RECORDS",
@@ -14,6 +15,7 @@ __all__ = [
     "Completing",
     "Cursors",
     "Dated",
+    "Doubted",
     "Exporting",
     "Format",
     "Kind",
@@ -31,4 +33,5 @@ __all__ = [
     "preview",
     "record",
     "rows_of",
+    "why",
 ]
