@@ -37,6 +37,7 @@ MAY_SEE = {
     "dsl.frames": {"dsl.typed", "dsl.catalog"},
     "dsl.quantities": set[str](),
     "dsl.literals": set[str](),
+    "dsl.reasons": {*_CHECKED, "dsl.analysis", "dsl.ast", "dsl.explainer", "dsl.formatter", "dsl.lowering"},
     "dsl.shapes": {"dsl.typed", "dsl.types", "dsl.quantities", "dsl.operators"},
 }
 

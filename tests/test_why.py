@@ -350,7 +350,7 @@ VALUES = [
     ("invoice.due_date > today + 2 weeks", "low", "2026-06-29", "2026-07-14", 15,
      "due date 2026-06-29, needs after 2026-07-14"),
     ("payment.date IN LAST 30 DAYS", "low", "2026-03-01", ["2026-06-01", "2026-06-30"], 92,
-     "date 2026-03-01, needs in 2026-06-01 and 2026-06-30"),
+     "date 2026-03-01, needs in 2026-06-01 to 2026-06-30"),
     ("customer.portfolios HAS ANY ('Enterprise')", "in", ["Retail", "VIP"], None, None,
      "portfolios 'Retail', 'VIP', needs ones that include any of 'Enterprise'"),
     ("customer.portfolios HAS 'x'", "low", [], None, None, "portfolios empty, needs ones that include any of 'x'"),

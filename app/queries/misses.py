@@ -99,8 +99,8 @@ class Compared:
                 return f"{words[operator]} {said[0]}"
             case typed.Compare(operator, negated=negated):
                 return _needs(kind, operator.english(kind, negated), said)
-            case typed.Range(operator, negated=negated):
-                return _needs(kind, operator.english(kind, negated), [" and ".join(said)])
+            case typed.Range(operator, period=period, negated=negated):
+                return _needs(kind, operator.english(kind, negated), [(" to " if period else " and ").join(said)])
             case typed.OneOf(operator, values=values, negated=negated):
                 return _needs(kind, operator.english(kind, negated), [_literal(value) for value in values])
             case typed.Absent(operator, negated=negated):
