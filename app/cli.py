@@ -258,9 +258,28 @@ def sweep_companies(
 
 
 @app.command()
-def why(filter: Filter, customer: Annotated[str, typer.Argument(metavar="CUSTOMER_SOURCE_ID")]) -> None:
-    """Not yet: say why a customer matches a filter, or does not."""
-    raise typer.BadParameter(f"not yet: `why` can be asked neither of '{customer}' nor about '{filter}'")
+def why(
+    filter: Filter,
+    source_id: Annotated[
+        str, typer.Argument(metavar="CUSTOMER_SOURCE_ID", help="at level group the source id of the group")
+    ],
+    level: Level = "customer",
+    as_of: AsOf = None,
+    param: Params = None,
+    match_all: Everyone = False,
+    company: OfCompany = None,
+    format: TableOrJson = "table",
+) -> None:
+    """Say why a customer is selected, or is not: each condition, true or false, and by how much it misses."""
+    asked = {"filter": filter, "level": level, "as_of": as_of, "params": _params(param), "match_all": match_all}
+    doubted = queries.Doubted.model_validate(asked | {level: source_id})
+    with _database(Settings()) as database:
+        answer = queries.why(database, companies.chosen(database, company), doubted)
+    if format == "json":
+        _write_json(answer)
+    else:
+        printing.explained(answer)
+    raise typer.Exit(0 if answer["matches"] else NO)
 
 
 @app.command()

@@ -139,6 +139,12 @@ def _exported(
     return streamed(request, queries.export(state.reads, caller.company, asked, form, timeout_ms=timeout), media_type)
 
 
+@_questions.post("/why")
+def why(asked: queries.Doubted, caller: Reader, request: Request) -> Response:
+    """Why a customer or group is selected, or is not: each condition, what it was compared with, and which row."""
+    return _json(queries.why(request.app.state.reads, caller.company, asked))
+
+
 @_questions.post("/compile")
 def compile_filter(asked: queries.Dated, caller: Reader) -> Response:
     """What a filter comes to: canonical text, English, tree, SQL and its parameters."""

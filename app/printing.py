@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from app.imports import BadRow, Report
 from app.imports import Progress as Told
@@ -82,6 +83,52 @@ def previewed(answer: Document, kind: Kind) -> None:
     total = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
     more = f"; shown: the first {len(answer[kind])}" if answer["next_cursor"] else ""
     say(f"\n{total} as of {answer['as_of']}{more}")
+
+
+def explained(answer: Document) -> None:
+    """A ticked tree: each condition, what was compared, and the row that decides it."""
+    tree = answer["tree"]
+    drawn = Tree(_reason(tree))
+    _branch(drawn, tree)
+    say(f"{answer['english']}\n")
+    (_out if _out.file.isatty() else _wide).print(drawn)
+    verdict = "is selected" if answer["matches"] else "is not selected"
+    say(f"\n{answer['level']} {answer[answer['level']]} {verdict} as of {answer['as_of']}")
+
+
+def _branch(drawn: Tree, node: Document) -> None:
+    for child in node["children"]:
+        _branch(drawn.add(_reason(child)), child)
+
+
+def _reason(node: Document) -> Text:
+    mark = Text("\N{CHECK MARK} ", "green") if node["holds"] else Text("\N{BALLOT X} ", "red")
+    said = mark + printable(_AS_ONE.get(node["kind"], "") + (node["text"] or "everyone"))
+    told = [_value_of(node), *(_row_of(role, node) for role in _ROWS_SHOWN)]
+    return said + printable("".join(f"\n  {text}" for text in told if text))
+
+
+def _value_of(node: Document) -> str:
+    if "detail" in node:
+        short = f" (short by {node['short_by']})" if "short_by" in node else ""
+        return f"{node['detail']}{short}"
+    if "count" in node:
+        return f"{node['count']:,} of {_rows(node['of'])}"
+    return f"actual: {_shown(node['actual'])}" if "actual" in node else ""
+
+
+def _row_of(role: str, node: Document) -> str:
+    """The row in one line; a block that holds by several names the first."""
+    if role not in node:
+        return ""
+    row = node[role]
+    entity = row["entity"].replace("_", " ")
+    fields = (f"{name} {_shown(value)}" for name, value in row.items() if name not in ("entity", "source_id"))
+    return ", ".join((f"{role}: {entity} {row['source_id']}", *fields))
+
+
+_ROWS_SHOWN = ("witness", "nearest", "counterexample")
+_AS_ONE = {"same row": "one row: ", "and": "all of: ", "or": "any of: "}
 
 
 def _numeric(rows: Sequence[Document]) -> list[str]:

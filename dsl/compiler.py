@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, array, distinct_on
@@ -80,6 +80,40 @@ def select_count(filter_: Filter, question: Question, *, limited: bool = False) 
         company = root.column("company_id")
         return root.select(company, number, where=conditions).group_by(company)
     return root.select(number, where=conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What is asked of rows: which meet `first` and the most of `then`, these tests, and these operands' values.
+
+    Among equals those with the most (or the least) of `extreme` come first.
+    """
+
+    first: Predicate = typed.TRUE
+    then: tuple[Predicate, ...] = ()
+    extreme: tuple[Operand, Literal["most", "least"]] | None = None
+    tests: tuple[Predicate, ...] = ()
+    operands: tuple[Operand, ...] = ()
+
+
+def select_probed(filter_: Filter, question: Question, fields: Fields, probe: Probe) -> sa.Select[Any]:
+    """How many rows of the filter meet `first` and how many there are; then the row itself, the tests and the values.
+
+    Those that meet `first` come first, then those that meet the most, then the extreme ones, then by source_id.
+    """
+    compiler = _OfFewRows(question)
+    root = compiler.open_root(filter_.root)
+    condition, first = compiler.predicate(filter_.condition), compiler.whether(probe.first)
+    met = [sa.cast(compiler.whether(one), sa.Integer) for one in probe.then]
+    key = sa.collate(root.column("source_id"), "C")
+    columns: list[Sql] = [sa.func.count().filter(first).over(), sa.func.count().over(), root.column("source_id")]
+    columns += [compiler.field(row, found) for row, found in fields.values()]
+    columns += [*map(compiler.whether, probe.tests), *(part for one in probe.operands for part in compiler.value(one))]
+    named = [column.label(f"column_{place}") for place, column in enumerate(columns)]
+    most: list[Sql] = [sum(met[1:], met[0]).desc()] if met else []
+    order: list[Sql] = [first.desc(), *most, *compiler.nearness(probe), key]
+    rows = root.select(*named, where=[condition]).order_by(*order)
+    return rows.limit(sa.bindparam("limit", 0, sa.BigInteger))
 
 
 @dataclass(frozen=True, slots=True)
@@ -594,6 +628,31 @@ class _Compiler:
         on = sa.and_(table.c.company_id == company, table.c.id == self.owner_key(frame))
         frame.join(owner, lambda: (table, on, False))
         return Frame(owner, self.question.relations, table, company, company, frame.joins)
+
+
+class _OfFewRows(_Compiler):
+    """For few rows an aggregate of each is quicker than the groups of all."""
+
+    def _grouped(self, node: _Tested) -> Test | None:  # noqa: ARG002
+        return None
+
+    def nearness(self, probe: Probe) -> list[Sql]:
+        if probe.extreme is None:
+            return []
+        operand, which = probe.extreme
+        value = self._sort_key(operand)
+        return [(value.desc() if which == "most" else value.asc()).nulls_last()]
+
+    def whether(self, node: Predicate) -> Test:
+        return self.predicate(node).is_(sa.true())
+
+    def value(self, node: Operand) -> tuple[Sql, ...]:
+        """A quantity is a numerator and a denominator."""
+        if node.type.kind not in QUANTITIES:
+            return (self.plain(node),)
+        quantity = self.quantity(node)
+        below = quantity.denominator
+        return quantity.numerator, sa.literal(below, sa.Numeric) if isinstance(below, int) else below
 
 
 @dataclass

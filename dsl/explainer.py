@@ -30,9 +30,16 @@ def english(filter_: Filter, as_of: date) -> str:
     return f"{plural.capitalize()} {english_condition(filter_.condition, filter_.root, as_of)}."
 
 
-def english_condition(condition: Predicate, subject: Row, as_of: date) -> str:
-    """A condition on such rows, as it reads inside the sentence."""
-    return _English(as_of, subject, several=True).whole(condition)
+def english_condition(condition: Predicate, subject: Row, as_of: date, *, several: bool = True) -> str:
+    """A condition on such rows (or on one of them), as it reads inside the sentence."""
+    return _English(as_of, subject, several).whole(condition)
+
+
+def english_operand(operand: Operand, subject: Row, as_of: date) -> str:
+    """What is compared, as a noun: "balance"."""
+    about = _English(as_of, subject)
+    named = about.named(operand)
+    return named[1] if named else about.operand(operand)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from dsl.catalog import Field
-from dsl.compiler import Fields, Question, select_count, select_rows
+from dsl.compiler import Fields, Probe, Question, select_count, select_probed, select_rows
 from dsl.shapes import shaped
 from dsl.typed import Filter, Row
 
@@ -45,6 +45,12 @@ def count_statement(filter_: Filter, question: Question, *, limit: int | None = 
     shape, values = shaped(filter_)
     kept = _kept_count(shape, _of_any_company(question), limit is not None)
     return _asked_by(question, kept, values, limit=limit)
+
+
+def probing_statement(filter_: Filter, question: Question, fields: Fields, probe: Probe, *, limit: int) -> Statement:
+    """As `select_probed` has it. It is about one row more often than not, and not kept."""
+    found = render(select_probed(filter_, _of_any_company(question), fields, probe))
+    return _asked_by(question, found, {}, limit=limit)
 
 
 def _asked_by(question: Question, kept: Statement, values: Mapping[str, Any], **page: object) -> Statement:

@@ -37,6 +37,7 @@ MAY_SEE = {
     "dsl.frames": {"dsl.typed", "dsl.catalog"},
     "dsl.quantities": set[str](),
     "dsl.literals": set[str](),
+    "dsl.reasons": {*_CHECKED, "dsl.analysis", "dsl.ast", "dsl.explainer", "dsl.formatter", "dsl.lowering"},
     "dsl.shapes": {"dsl.typed", "dsl.types", "dsl.quantities", "dsl.operators"},
     # Nothing of the compiler, which it is to prove right.
     "dsl.setwise": {*_CHECKED, "dsl.days", "dsl.ledger", "dsl.ratios"},

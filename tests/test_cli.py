@@ -145,12 +145,6 @@ def test_the_catalog(run: Run) -> None:
     assert "did you mean invoice?" in wrong.err
 
 
-def test_why_says_that_it_cannot_yet(run: Run) -> None:
-    answer = run("why", FILTER, "C1")
-    assert answer.code == 2
-    assert "not yet" in answer.err
-
-
 @pytest.mark.parametrize(
     "arguments", [["nothing"], ["preview"], ["preview", FILTER, "--rows", "contacts"], ["--nothing"]]
 )
@@ -211,6 +205,28 @@ def test_a_preview_is_a_table(run: Run) -> None:
     assert lines[2].split() == ["source_id", "name", "rating"]
     assert re.search(r"\d+ customers, \d+ invoices, \d+ payments as of \d{4}-\d\d-\d\d; shown: the first 2$", lines[-1])
     assert "warning[any-currency]" in answer.err
+
+
+@previewed
+def test_why_is_a_ticked_tree(run: Run, database: Database, sample: Company) -> None:
+    with database.transaction(sample.company_id) as connection:
+        rows = connection.execute("SELECT rating = 'D', min(source_id) FROM customer GROUP BY 1").fetchall()
+    ids = {bool(rated): str(source_id) for rated, source_id in rows}
+    inside, outside = (run("why", "customer.rating = 'D'", ids[rated]) for rated in (True, False))
+    assert (inside.code, outside.code) == (0, 1)
+    assert inside.out.splitlines()[2:4] == ["✓ customer.rating = 'D'", "  actual: D"]
+    assert outside.out.splitlines()[2] == "✗ customer.rating = 'D'"
+    assert ", needs 'D'" in outside.out
+    assert f"customer {ids[False]} is not selected as of {sample.today}" in outside.out
+    body = json.loads(run("why", "customer.rating = 'D'", ids[True], "--format", "json").out)
+    assert (body["matches"], body["tree"]["actual"]) == (True, "D")
+
+
+@previewed
+def test_why_of_nobody_and_of_a_wrong_filter_is_a_wrong_request(run: Run) -> None:
+    assert run("why", FILTER, "nobody").code == 2
+    assert run("why", WRONG, "C1").code == 2
+    assert run("why", FILTER, "nobody", "--level", "group").code == 2
 
 
 @previewed

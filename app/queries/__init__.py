@@ -8,6 +8,7 @@ from app.queries.forecast import Forecasting, forecast
 from app.queries.funnel import funnel
 from app.queries.readings import checked, compiled, completed, english_of, formatted
 from app.queries.records import RECORDS, record
+from app.queries.why import Doubted, why
 
 __all__ = [
     "RECORDS",
@@ -16,6 +17,7 @@ __all__ = [
     "Completing",
     "Cursors",
     "Dated",
+    "Doubted",
     "Exporting",
     "Forecasting",
     "Format",
@@ -36,4 +38,5 @@ __all__ = [
     "preview",
     "record",
     "rows_of",
+    "why",
 ]
