@@ -142,7 +142,7 @@ def _exported(
 @_questions.post("/why")
 def why(asked: queries.Doubted, caller: Reader, request: Request) -> Response:
     """Why a customer or group is selected, or is not: each condition, what it was compared with, and which row."""
-    return _json(queries.why(request.app.state.reads, caller.company, asked))
+    return answer(queries.why(request.app.state.reads, caller.company, asked))
 
 
 @_questions.post("/compile")

@@ -68,7 +68,7 @@ def _asked_about(rng: random.Random, loaded: Loaded, level: Level, selected: set
 def why_of(loaded: Loaded, made: RandomFilter, level: Level, source_id: str) -> Document:
     case = loaded.case
     company = _Company(
-        loaded.company_id, case.company.name, None, case.company.base_currency, case.company.time_zone, case.today
+        loaded.company_id, case.company.name, None, case.company.base_currency, case.company.time_zone, day=case.today
     )
     asked = {"filter": made.text, "level": level, "as_of": case.as_of, "params": made.params or None, level: source_id}
     return queries.why(loaded.database, company, Doubted.model_validate(asked))
@@ -225,7 +225,7 @@ p2,low,2026-03-01,100
 def company(database: Database) -> _Company:
     made = make_company(database)
     replace(made, today=TODAY).load(LEDGER)
-    return _Company(made.company_id, "By hand", None, "EUR", "Europe/Berlin", TODAY)
+    return _Company(made.company_id, "By hand", None, "EUR", "Europe/Berlin", day=TODAY)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from app.queries.cells import Cell
+from app.cells import Cell
 from dsl import typed
 from dsl.explainer import english_operand
 from dsl.literals import quoted

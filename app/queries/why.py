@@ -11,12 +11,12 @@ from typing import Any, assert_never
 
 from pydantic import Field
 
+from app.asked import Asking, Dated, ask
+from app.cells import Shown
 from app.companies import Company
 from app.database import Connection, Database
 from app.kept import relations
 from app.problems import Problem
-from app.queries.asked import Asking, Dated, ask
-from app.queries.cells import Shown
 from app.queries.misses import Compared, Value, operands, read
 from dsl import catalog, typed
 from dsl.compiler import Probe, Question
