@@ -3,13 +3,12 @@
 import os
 import runpy
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
-import orjson
 import psycopg
 import typer
 from pydantic import ValidationError
@@ -17,7 +16,7 @@ from pydantic import ValidationError
 from app import auth, companies, kept, printing, queries
 from app.audit import NotAudited, audit
 from app.companies import BadCompany, Company
-from app.database import Database, DatabaseAway, database_url
+from app.database import DatabaseAway, database_url
 from app.distribute import By, NoCitus, distribute, statements
 from app.embedded import EmbeddedError
 from app.imports import ImportRefused, Report, import_ledger
@@ -28,6 +27,27 @@ from app.serving import PortTaken
 from app.serving import serve as serve_it
 from app.settings import Settings
 from app.sweep import SweepRefused, sweep
+from app.terminal import (
+    NO,
+    WRONG,
+    AsOf,
+    AsOfWithout,
+    Everyone,
+    Filter,
+    ForCompany,
+    Level,
+    OfCompany,
+    Params,
+    TableOrJson,
+    TextOrJson,
+    TextOrJsonFor,
+    opened,
+    pair_of,
+    params_of,
+    stop,
+    write_json,
+)
+from app.workflow_commands import add_workflow_commands
 from dsl import FilterError
 from dsl.diagnostics import did_you_mean
 
@@ -41,33 +61,12 @@ app = typer.Typer(
 company_app = typer.Typer(help="The companies whose ledgers are kept.", no_args_is_help=True)
 metrics_app = typer.Typer(help="The metrics kept of customers, groups and companies.", no_args_is_help=True)
 key_app = typer.Typer(help="Keys for the HTTP interface.", no_args_is_help=True)
+add_workflow_commands(app)
 app.add_typer(company_app, name="company")
 app.add_typer(key_app, name="key")
 app.add_typer(metrics_app, name="metrics")
 
-Filter = Annotated[str, typer.Argument(metavar="FILTER", help="for example: invoice.balance > 1000")]
-Level = Annotated[Literal["customer", "group"], typer.Option(help="what the filter describes")]
-AsOf = Annotated[str | None, typer.Option("--as-of", metavar="DATE", help="the company's today when absent")]
-AsOfWithout = Annotated[
-    str | None, typer.Option("--as-of", metavar="DATE", help="today when absent: the company's, without one in UTC")
-]
-Params = Annotated[
-    list[str] | None, typer.Option("--param", metavar="K=V", help="value of $k; given again it becomes a list")
-]
-Everyone = Annotated[bool, typer.Option("--match-all", help="an empty filter selects everyone")]
-OfCompany = Annotated[str | None, typer.Option("--company", metavar="NAME", help="needed where there are several")]
-ForCompany = Annotated[
-    str | None, typer.Option("--company", metavar="NAME", help="answer for its ledger; without it no database is asked")
-]
-TextOrJson = Annotated[Literal["text", "json"], typer.Option("--format", help="json: the body of the HTTP answer")]
-TextOrJsonFor = Annotated[
-    Literal["text", "json"], typer.Option("--format", help="json: with --company the body of the HTTP answer")
-]
-TableOrJson = Annotated[Literal["table", "json"], typer.Option("--format")]
-
 NOBODY = Company(0, "", None, "EUR", "UTC")  # what a filter means does not depend on whose ledger it is
-
-NO, WRONG = 1, 2
 
 # The benchmark reads its own options, and needs packages that the other commands do without.
 _HANDED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -88,7 +87,7 @@ def preview(
     format: Annotated[Literal["table", "json", "csv", "ndjson"], typer.Option()] = "table",
 ) -> None:
     """Show whom a filter selects."""
-    asked = {"filter": filter, "level": level, "as_of": as_of, "params": _params(param), "match_all": match_all}
+    asked = {"filter": filter, "level": level, "as_of": as_of, "params": params_of(param), "match_all": match_all}
     if format in ("csv", "ndjson"):
         if limit is not None:
             raise typer.BadParameter("csv and ndjson are the whole answer", param_hint="--limit")
@@ -101,7 +100,7 @@ def preview(
 def _preview(asked: queries.Paged, name: str | None, rows: queries.Kind | None, *, as_json: bool) -> None:
     own: queries.Kind = "groups" if asked.level == "group" else "customers"
     settings = Settings()
-    with _database(settings) as database:
+    with opened(settings) as database:
         company, cursors = companies.chosen(database, name), queries.Cursors(settings.signing_key())
         if rows in (None, "customers", "groups"):
             answer = queries.preview(database, cursors, company, asked)
@@ -113,7 +112,7 @@ def _preview(asked: queries.Paged, name: str | None, rows: queries.Kind | None, 
             answer = queries.rows_of(database, cursors, company, asked, rows)
             kind, count = rows, answer["count"]
     if as_json:
-        _write_json(answer)
+        write_json(answer)
     else:
         printing.draw_documents(asked.filter, answer.get("warnings", []), "warning")
         printing.previewed(answer, kind)
@@ -123,7 +122,7 @@ def _preview(asked: queries.Paged, name: str | None, rows: queries.Kind | None, 
 def _export(asked: queries.Exporting, name: str | None, format: queries.Format) -> None:
     settings = Settings()
     found = 0
-    with _database(settings) as database:
+    with opened(settings) as database:
         company = companies.chosen(database, name)
         exported = queries.export(database, company, asked, format, timeout_ms=settings.export_timeout_ms)
         with closing(exported) as chunks:
@@ -147,7 +146,7 @@ def compile_filter(
     """Show the SQL of a filter."""
     found = queries.compiled(_dated(filter, level, as_of, param, match_all), _company(company))
     if format == "json":
-        return _write_json(found)
+        return write_json(found)
     printing.say(f"{found['english']}\n\n{found['sql']}\n")
     printing.table([{"parameter": name, "value": str(value)} for name, value in found["params"].items()])
     return None
@@ -166,7 +165,7 @@ def english(
     """Say what a filter means."""
     found = queries.english_of(_dated(filter, level, as_of, param, match_all), _company(company))
     if format == "json":
-        _write_json(found)
+        write_json(found)
     else:
         printing.say(found["english"])
 
@@ -182,7 +181,7 @@ def format_filter(
     """Write a filter in canonical text."""
     found = queries.formatted(_dated(filter, level, None, param, match_all=False), _company(company))
     if format == "json":
-        _write_json(found)
+        write_json(found)
     else:
         print(found["canonical"])
 
@@ -200,7 +199,7 @@ def check(
     """Say everything that is wrong with a filter, and what to beware of."""
     found = queries.checked(_dated(filter, level, as_of, param, match_all), *_company_and_ledger(company))
     if format == "json":
-        _write_json(found)
+        write_json(found)
     else:
         printing.draw_documents(filter, found["errors"])
         printing.draw_documents(filter, found["warnings"], "warning")
@@ -219,11 +218,11 @@ def audit_filter(
     format: TableOrJson = "table",
 ) -> None:
     """Ask a second engine, DuckDB, for the same answer, and compare."""
-    with _database(Settings()) as database:
+    with opened(Settings()) as database:
         of = companies.chosen(database, company)
         found = audit(database, of, _dated(filter, level, as_of, param, match_all))
     if format == "json":
-        _write_json(asdict(found) | {"equal": found.is_equal})
+        write_json(asdict(found) | {"equal": found.is_equal})
     else:
         differing = {"PostgreSQL": found.only_postgresql, "DuckDB": found.only_duckdb}
         printing.table([{"only": engine, "source_id": one} for engine, ids in differing.items() for one in ids])
@@ -244,10 +243,10 @@ def sweep_companies(
 ) -> None:
     """Ask a filter of every company at once; the database's login role has to see them all."""
     asked = _dated(filter, level, as_of, param, match_all)
-    with _database(Settings()) as database:
+    with opened(Settings()) as database:
         swept = sweep(database, asked, with_rows=rows)
     if format == "json":
-        _write_json({"as_of": swept.as_of, "level": level, "companies": swept.lines()})
+        write_json({"as_of": swept.as_of, "level": level, "companies": swept.lines()})
     elif format == "csv":
         sys.stdout.buffer.write(swept.csv().encode())
     else:
@@ -271,12 +270,12 @@ def why(
     format: TableOrJson = "table",
 ) -> None:
     """Say why a customer is selected, or is not: each condition, true or false, and by how much it misses."""
-    asked = {"filter": filter, "level": level, "as_of": as_of, "params": _params(param), "match_all": match_all}
+    asked = {"filter": filter, "level": level, "as_of": as_of, "params": params_of(param), "match_all": match_all}
     doubted = queries.Doubted.model_validate(asked | {level: source_id})
-    with _database(Settings()) as database:
+    with opened(Settings()) as database:
         answer = queries.why(database, companies.chosen(database, company), doubted)
     if format == "json":
-        _write_json(answer)
+        write_json(answer)
     else:
         printing.explained(answer)
     raise typer.Exit(0 if answer["matches"] else NO)
@@ -298,7 +297,7 @@ def catalog(
             raise typer.BadParameter(f"there is no entity '{entity}'; did you mean {' or '.join(meant)}?")
         found["entities"] = named
     if format == "json":
-        return _write_json(found)
+        return write_json(found)
     for number, described in enumerate(found["entities"]):
         printing.say(f"{'' if number == 0 else chr(10)}{described['name']}: {described['help']}")
         printing.table([_line(described["name"], field) for field in described["fields"]])
@@ -325,8 +324,8 @@ def import_files(
     format: TableOrJson = "table",
 ) -> None:
     """Import files of a ledger: all of them, or nothing."""
-    renamed = dict(_pair(text, "--map") for text in map or [])
-    with _database(Settings()) as database:
+    renamed = dict(pair_of(text, "--map") for text in map or [])
+    with opened(Settings()) as database:
         into = companies.chosen(database, company)
         try:
             with printing.progress() as told, database.transaction(into.company_id, write=True) as connection:
@@ -347,7 +346,7 @@ def import_files(
 
 def _imported(report: Report, format: str) -> None:
     if format == "json":
-        _write_json(report)
+        write_json(report)
     else:
         printing.imported(report)
         printing.bad_rows(report.problems, report.problem_count)
@@ -361,7 +360,7 @@ def create_company(
     time_zone: Annotated[str, typer.Option(help="whose calendar it keeps, such as Europe/Berlin")] = "UTC",
 ) -> None:
     """Make a company."""
-    with _database(Settings()) as database:
+    with opened(Settings()) as database:
         made = companies.create(database, name, currency=currency, country=country, time_zone=time_zone)
     printing.say(f"made company '{made.name}'; import its ledger with: duelist import DIR --company '{made.name}'")
 
@@ -369,10 +368,10 @@ def create_company(
 @company_app.command("list")
 def list_companies(format: TableOrJson = "table") -> None:
     """List the companies."""
-    with _database(Settings()) as database:
+    with opened(Settings()) as database:
         rows = [asdict(known) for known in companies.listed(database)]
     if format == "json":
-        _write_json(rows)
+        write_json(rows)
     elif rows:
         printing.table(rows)
     else:
@@ -384,7 +383,7 @@ def create_key(
     company: OfCompany = None, scope: Annotated[auth.Scope, typer.Option(help="what it allows")] = "read"
 ) -> None:
     """Make a key. It is shown once."""
-    with _database(Settings()) as database:
+    with opened(Settings()) as database:
         print(auth.create_key(database, companies.chosen(database, company), scope))
     printing.note("keep it: it cannot be shown again")
 
@@ -392,12 +391,12 @@ def create_key(
 @metrics_app.command("verify")
 def verify_metrics(company: OfCompany = None, format: TableOrJson = "table") -> None:
     """Compare what is kept with what the ledger says, row for row."""
-    with _database(Settings()) as database:
+    with opened(Settings()) as database:
         of = companies.chosen(database, company)
         with database.transaction(of.company_id, timeout_ms=0) as connection:
             found = kept.verify(connection, of.company_id)
     if format == "json":
-        _write_json(asdict(found))
+        write_json(asdict(found))
     elif found.day is None:
         printing.note(f"nothing is kept of '{of.name}': its questions read the ledger itself; duelist metrics rebuild")
     else:
@@ -411,7 +410,7 @@ def verify_metrics(company: OfCompany = None, format: TableOrJson = "table") -> 
 @metrics_app.command("rebuild")
 def rebuild_metrics(company: OfCompany = None) -> None:
     """Work out everything that is kept anew."""
-    with _database(Settings()) as database:
+    with opened(Settings()) as database:
         of = companies.chosen(database, company)
         with printing.progress() as told, database.transaction(of.company_id, write=True) as connection:
             told("working out the metrics", 0)
@@ -455,7 +454,7 @@ def distribute_tables(
     if dry_run:
         return print(*(f"{statement};" for statement in statements(by)), sep="\n")
     try:
-        with _database(Settings()) as database:
+        with opened(Settings()) as database:
             distribute(database, by)
     except NoCitus as missing:
         printing.note(f"duelist: {missing}")
@@ -471,66 +470,30 @@ def measure(context: typer.Context) -> None:
     try:
         runpy.run_module("app.bench", run_name="__main__", alter_sys=True)
     except ModuleNotFoundError as missing:
-        _stop(f"the benchmark needs {missing.name}; install it with: pip install 'duelist[bench]'")
+        stop(f"the benchmark needs {missing.name}; install it with: pip install 'duelist[bench]'")
 
 
 # ---------------------------------------------------------------- what the commands share
 
 
-@contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
-    """The embedded database is ours to migrate; another one only when told."""
-    with database_url(settings) as url:
-        if not is_current(url):
-            if settings.database_url:
-                _stop("the database is not migrated; run: duelist migrate")
-            migrate(url)
-        with closing(Database(url)) as database:
-            yield database
-
-
 def _company(name: str | None) -> Company:
     if name is None:
         return NOBODY
-    with _database(Settings()) as database:
+    with opened(Settings()) as database:
         return companies.chosen(database, name)
 
 
 def _company_and_ledger(name: str | None) -> tuple[Company, queries.Ledger]:
     if name is None:
         return NOBODY, queries.Ledger()
-    with _database(Settings()) as database:
+    with opened(Settings()) as database:
         company = companies.chosen(database, name)
         return company, queries.ledger_of(database, company)
 
 
 def _dated(filter: str, level: str, as_of: str | None, param: Sequence[str] | None, match_all: bool) -> queries.Dated:
-    asked = {"filter": filter, "level": level, "as_of": as_of, "params": _params(param), "match_all": match_all}
+    asked = {"filter": filter, "level": level, "as_of": as_of, "params": params_of(param), "match_all": match_all}
     return queries.Dated.model_validate(asked)
-
-
-def _params(given: Sequence[str] | None) -> dict[str, str | list[str]] | None:
-    found: dict[str, list[str]] = {}
-    for name, value in (_pair(text, "--param") for text in given or []):
-        found.setdefault(name.removeprefix("$"), []).append(value)
-    return {name: values if len(values) > 1 else values[0] for name, values in found.items()} or None
-
-
-def _pair(text: str, option: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise typer.BadParameter(f"'{text}' is not of the form name=value", param_hint=option)
-    return name, value
-
-
-def _write_json(document: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(document, default=str, option=orjson.OPT_APPEND_NEWLINE))
-    sys.stdout.buffer.flush()
-
-
-def _stop(message: str) -> NoReturn:
-    printing.note(f"duelist: {message}")
-    raise SystemExit(WRONG)
 
 
 def main() -> None:
@@ -541,19 +504,17 @@ def main() -> None:
         raise SystemExit(WRONG) from None
     except ValidationError as wrong:
         said = ((".".join(map(str, found["loc"])), found["msg"]) for found in wrong.errors())
-        _stop("; ".join(f"{place}: {message.removeprefix('Value error, ')}" for place, message in said))
+        stop("; ".join(f"{place}: {message.removeprefix('Value error, ')}" for place, message in said))
     except (BadCompany, EmbeddedError, NotAudited, PortTaken, SweepRefused) as wrong:
-        _stop(str(wrong))
+        stop(str(wrong))
     except BrokenPipeError:
         # Whoever read our output has seen enough; what Python flushes at its end must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
     except (Problem, DatabaseAway, psycopg.Error, RecursionError) as failure:
         problem = as_problem(failure)
-        _stop(problem.detail if problem else f"the database refused: {failure}")
+        stop(problem.detail if problem else f"the database refused: {failure}")
     except Exception as fault:
         if os.environ.get("DUELIST_LOG_LEVEL") == "debug":
             raise
-        _stop(
-            f"a fault of ours, please report it: {type(fault).__name__}: {fault} (DUELIST_LOG_LEVEL=debug shows more)"
-        )
+        stop(f"a fault of ours, please report it: {type(fault).__name__}: {fault} (DUELIST_LOG_LEVEL=debug shows more)")

@@ -61,10 +61,16 @@ class Run:
             "english": self.english,
             "segments": self.segments,
             "respect_pauses": self.respect_pauses,
-            "counts": self.counts,
+            "counts": _in_order(self.counts),
             "started_at": self.started_at.isoformat(),
             "started_by": self.started_by,
         }
+
+
+def _in_order(counts: Mapping[str, Any]) -> Document:
+    """As they are recorded, which jsonb does not keep."""
+    ordered: Document = {kind: counts[kind] for kind in RECORDED if kind in counts}
+    return {**ordered, "held_back": _in_order(counts["held_back"])} if "held_back" in counts else ordered
 
 
 _RUNS: LiteralString = """
