@@ -8,7 +8,7 @@ one, or none. A NOT and a condition of a block are filters of their own.
 """
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, assert_never
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 
 from dsl import operators, typed
+from dsl.bare_rows import by_bare_row, gathered
 from dsl.catalog import Field, Sources
 from dsl.days import DAYS, MONTHS, constant_day
 from dsl.ledger import Ledger
@@ -58,6 +59,7 @@ class _Sets:
 
     def ids(self, row: Row, condition: Predicate) -> sa.Select[tuple[int]]:
         """The rows for which a filter about them holds, for some choice of their bare rows."""
+        condition = gathered(condition, row)
         rows = _Rows(self, row, [condition])
         return rows.select(rows.key(row).label("id"), where=rows.holds(condition)).distinct()
 
@@ -68,8 +70,9 @@ class _Sets:
         """
 
         def select() -> sa.Select[Any]:
-            rows = _Rows(self, row, conditions)
-            truths = [rows.holds(condition) for condition in conditions]
+            parts = [gathered(condition, row) for condition in conditions]
+            rows = _Rows(self, row, parts)
+            truths = [rows.holds(part) for part in parts]
             named = [truth.label(f"holds_{place}") for place, truth in enumerate(truths)]
             return rows.select(rows.owner_key.label("id"), *named, where=sa.or_(*truths)).distinct()
 
@@ -127,7 +130,7 @@ class _Rows:
         self.source: sa.FromClause = self.start
         self.joined: dict[object, sa.FromClause] = {row: self.start}
         self.chosen: dict[Predicate, Sql] = {}
-        for bare, spoken in _by_bare_row(row, conditions).items():
+        for bare, spoken in by_bare_row(row, conditions).items():
             choices = self.beside(sets.choices(bare, spoken), row)
             truths = [sa.func.coalesce(choices.c[f"holds_{place}"], sa.false()) for place in range(len(spoken))]
             self.chosen |= dict(zip(spoken, truths, strict=True))
@@ -235,7 +238,7 @@ class _Rows:
 
     def closed(self, condition: Predicate) -> Sql:
         """A filter of its own about the row: its bare rows are chosen for it alone."""
-        if not _by_bare_row(self.row, [condition]):
+        if not by_bare_row(self.row, [condition]):
             return self.holds(condition)
         ids = self.sets.kept((self.row, condition), lambda: self.sets.ids(self.row, condition))
         return self.beside(ids, self.row).c.id.is_not(None)
@@ -365,52 +368,6 @@ class _Rows:
             return result
         given = sa.func.count(self.single(node.operand.operand))
         return sa.case((given == sa.func.count(value), result))
-
-
-def _by_bare_row(owner: Row, conditions: Sequence[Predicate]) -> dict[Row, list[Predicate]]:
-    """The parts of conditions that are about a bare row of the owner, or about one further down."""
-    found: dict[Row, list[Predicate]] = {}
-    for part in (part for condition in conditions for part in _parts(condition)):
-        for bare in {bare for row in _spoken_of(part) for bare in _upwards(row) if _is_bare_row_of(bare, owner)}:
-            found.setdefault(bare, [])
-            if part not in found[bare]:
-                found[bare].append(part)
-    return found
-
-
-def _parts(condition: Predicate) -> Iterator[Predicate]:
-    if isinstance(condition, typed.And | typed.Or):
-        for part in condition.conditions:
-            yield from _parts(part)
-    else:
-        yield condition
-
-
-def _spoken_of(node: typed.Node) -> Iterator[Row]:
-    """The rows that a condition is about. A NOT is closed; a block or an aggregate is about whom its rows belong to."""
-    match node:
-        case typed.Not():
-            return
-        case FieldOf(row):
-            yield row
-        case typed.Block(row=row) | typed.Aggregated(row=row) | typed.FirstOf(row=row):
-            yield from _upwards(row.owner)
-        case typed.Converted(operand, source, target):
-            yield from (currency.row for currency in (source, target) if currency.row)
-            yield from _spoken_of(operand)
-        case _:
-            for child in typed.children(node):
-                yield from _spoken_of(child)
-
-
-def _upwards(row: Row | None) -> Iterator[Row]:
-    while row is not None:
-        yield row
-        row = row.owner
-
-
-def _is_bare_row_of(row: Row, owner: Row) -> bool:
-    return row.role is Role.BARE and row.owner == owner
 
 
 def _beside(row: Row, other: Row) -> Row | None:
