@@ -216,6 +216,7 @@ c2,two,2026-01-01,2026-02-01,50,EUR
 """,
     "payments": """source_id,customer_id,date,amount
 p1,in,2026-06-20,600
+p0,low,2026-03-01,10
 p2,low,2026-03-01,100
 """,
 }
