@@ -18,7 +18,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from app import pages, problems, queries
+from app import fields, pages, problems, queries
 from app.auth import Caller, known_callers, needs
 from app.database import Database
 from app.kept import Keeper
@@ -39,6 +39,7 @@ async def _reader(request: Request, caller: Annotated[Caller, Depends(needs("rea
 
 
 Reader = Annotated[Caller, Depends(_reader)]
+Admin = Annotated[Caller, Depends(needs("admin"))]
 
 
 def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> FastAPI:
@@ -76,6 +77,7 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
     app.add_middleware(Observed, metrics=app.state.metrics)
     problems.install(app)
     app.include_router(_questions)
+    app.include_router(_fields)
     app.include_router(_records)
     app.include_router(_health)
     app.include_router(pages.router())
@@ -272,6 +274,38 @@ def catalog(caller: Reader) -> Response:
 @lru_cache(maxsize=100)
 def _catalog(catalog: Catalog) -> bytes:
     return orjson.dumps(queries.described(catalog))
+
+
+# ---------------------------------------------------------------- fields that a company defines
+
+_fields = APIRouter(prefix="/v1/fields", route_class=_ExactRoute, tags=["fields"])
+
+
+@_fields.get("")
+def list_fields(caller: Reader, request: Request) -> Response:
+    """The fields that the company has defined."""
+    return _json({"fields": fields.listed(request.app.state.database, caller.company)})
+
+
+@_fields.put("/{entity}/{name}")
+def define_field(entity: str, name: str, asked: fields.Definition, caller: Admin, request: Request) -> Response:
+    """Defines a field, or makes it what is sent; values that do not fit are named, and nothing is changed."""
+    defined = fields.define(request.app.state.database, caller.company, entity, name, asked)
+    _forget_callers(request)
+    return _json(defined)
+
+
+@_fields.delete("/{entity}/{name}", status_code=HTTPStatus.NO_CONTENT)
+def remove_field(entity: str, name: str, caller: Admin, request: Request) -> Response:
+    """Takes a field away; its values stay, as text."""
+    fields.remove(request.app.state.database, caller.company, entity, name)
+    _forget_callers(request)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+def _forget_callers(request: Request) -> None:
+    """With what their companies had defined. Whoever is being looked up just now still goes into the old ones."""
+    request.app.state.callers = known_callers()
 
 
 # ---------------------------------------------------------------- records

@@ -40,7 +40,7 @@ MAY_SEE = {
     "dsl.shapes": {"dsl.typed", "dsl.types", "dsl.quantities", "dsl.operators"},
 }
 
-FEATURES = {"queries", "workflows", "runs", "imports", "pages", "auth"}
+FEATURES = {"queries", "workflows", "runs", "imports", "pages", "auth", "fields"}
 
 
 def module_name(path: Path) -> str:

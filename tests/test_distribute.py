@@ -49,8 +49,8 @@ def test_by_customer_all_lie_with_their_customer_or_everywhere() -> None:
     found = placed("customer")
     everywhere = {table for table, statement in found.items() if "reference" in statement}
     assert everywhere == {
-        "api_key", "company", "company_metrics", "custom_field", "customer_group", "fx_rate", "group_metrics", "metrics_day",
-        "touched_group",
+        "api_key", "company", "company_metrics", "custom_field", "customer_group", "fx_rate", "group_metrics",
+        "metrics_day", "touched_group",
     }  # fmt: skip
     assert "('customer', 'id'," in found["customer"]
     for table in found.keys() - everywhere - {"customer"}:
