@@ -55,9 +55,10 @@ def remove(database: Database, company: Company, entity: str, name: str) -> None
     """The values stay, as text."""
     with database.transaction(company.company_id, write=True, timeout_ms=0) as connection:
         kept.lock(connection, company.company_id)
-        if not connection.execute(_REMOVE, [company.company_id, entity, name]).rowcount:
+        if not any((field.entity, field.name) == (entity, name) for field in fields_of(connection)):
             detail = f"There is no field of your own {shown(f'{entity}.{name}')}."
             raise Problem(HTTPStatus.NOT_FOUND, "unknown-field", detail)
+        connection.execute(_REMOVE, [company.company_id, entity, name])
 
 
 _REMOVE = "DELETE FROM custom_field WHERE company_id = %s AND entity = %s AND name = %s"
