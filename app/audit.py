@@ -21,6 +21,8 @@ from app.companies import Company
 from app.database import Connection, Database
 from app.kept import relations
 from app.queries import Dated, ask
+from dsl import typed
+from dsl.catalog import CUSTOM
 from dsl.compiler import Fields, Question, select_rows
 from dsl.statements import rows_statement
 from dsl.typed import Filter
@@ -44,6 +46,12 @@ class Verdict:
         return not self.only_postgresql and not self.only_duckdb
 
 
+def _refuse_own_fields(filter_: Filter) -> None:
+    for node in typed.nodes(filter_.condition):
+        if isinstance(node, typed.FieldOf) and node.field.name.startswith(CUSTOM):
+            raise NotAudited(f"DuckDB has no copy of {node.row.entity.name}.{node.field.name}, a field of your own")
+
+
 def audit(database: Database, company: Company, asked: Dated) -> Verdict:
     asking = ask(asked, company, answered=True)
     with database.transaction(company.company_id, asking.as_of, timeout_ms=0) as connection:
@@ -53,6 +61,7 @@ def audit(database: Database, company: Company, asked: Dated) -> Verdict:
 
 def compare(connection: Connection, filter_: Filter, question: Question) -> Verdict:
     """In a transaction of the question's company and day."""
+    _refuse_own_fields(filter_)
     source_id: Fields = {"source_id": (filter_.root, filter_.root.entity.fields["source_id"])}
     statement = rows_statement(filter_, question, source_id)
     first = [str(row[0]) for row in connection.execute(statement.sql.encode(), statement.parameters)]

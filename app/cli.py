@@ -13,7 +13,7 @@ import psycopg
 import typer
 from pydantic import ValidationError
 
-from app import auth, companies, kept, printing, queries
+from app import auth, companies, fields, kept, printing, queries
 from app.audit import NotAudited, audit
 from app.companies import BadCompany, Company
 from app.database import DatabaseAway, database_url
@@ -60,12 +60,15 @@ app = typer.Typer(
 )
 company_app = typer.Typer(help="The companies whose ledgers are kept.", no_args_is_help=True)
 metrics_app = typer.Typer(help="The metrics kept of customers, groups and companies.", no_args_is_help=True)
+field_app = typer.Typer(help="The fields that a company defines itself.", no_args_is_help=True)
 key_app = typer.Typer(help="Keys for the HTTP interface.", no_args_is_help=True)
 add_workflow_commands(app)
 app.add_typer(company_app, name="company")
+app.add_typer(field_app, name="field")
 app.add_typer(key_app, name="key")
 app.add_typer(metrics_app, name="metrics")
 
+Entity = Annotated[str, typer.Argument(metavar="ENTITY", help="customer, invoice or payment")]
 NOBODY = Company(0, "", None, "EUR", "UTC")  # what a filter means does not depend on whose ledger it is
 
 # The benchmark reads its own options, and needs packages that the other commands do without.
@@ -369,13 +372,69 @@ def create_company(
 def list_companies(format: TableOrJson = "table") -> None:
     """List the companies."""
     with opened(Settings()) as database:
-        rows = [asdict(known) for known in companies.listed(database)]
+        rows = [_company_line(known) for known in companies.listed(database)]
     if format == "json":
         write_json(rows)
     elif rows:
         printing.table(rows)
     else:
         printing.note("there is no company yet; make one with: duelist company create NAME --currency EUR")
+
+
+def _company_line(company: Company) -> dict[str, Any]:
+    return {name: getattr(company, name) for name in ("company_id", "name", "country", "base_currency", "time_zone")}
+
+
+@field_app.command("define")
+def define_field(
+    entity: Entity,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="that of the column custom.NAME")],
+    type: Annotated[fields.TypeName, typer.Option(help="of its values")],
+    label: Annotated[str | None, typer.Option(help="what it is called in sentences; the name when absent")] = None,
+    choice: Annotated[
+        list[str] | None, typer.Option("--choice", metavar="VALUE", help="of a choice; repeat it")
+    ] = None,
+    ordered: Annotated[bool, typer.Option("--ordered", help="the choices are in order, the least first")] = False,
+    company: OfCompany = None,
+) -> None:
+    """Define a field, or change it; the values that are there must fit."""
+    definition = fields.Definition(type=type, label=label, choices=choice or [], ordered=ordered)
+    with opened(Settings()) as database:
+        try:
+            fields.define(database, companies.chosen(database, company), entity, name, definition)
+        except Problem as problem:
+            printing.note(f"duelist: {problem.detail}")
+            raise typer.Exit(NO if problem.code == "values-do-not-fit" else WRONG) from None
+    printing.say(f"{entity}.custom.{name} can be used in filters")
+
+
+@field_app.command("list")
+def list_fields(company: OfCompany = None, format: TableOrJson = "table") -> None:
+    """List the fields that are defined."""
+    with opened(Settings()) as database:
+        defined = fields.listed(database, companies.chosen(database, company))
+    if format == "json":
+        write_json(defined)
+    elif defined:
+        printing.table([_field_line(field) for field in defined])
+    else:
+        printing.note("no field is defined yet; define one with: duelist field define customer NAME --type text")
+
+
+def _field_line(field: dict[str, Any]) -> dict[str, str]:
+    values = ", ".join(field["choices"]) + (" (ordered)" if field["ordered"] else "")
+    named = f"{field['entity']}.custom.{field['name']}"
+    return {"field": named, "type": field["type"], "label": field["label"], "values": values}
+
+
+@field_app.command("remove")
+def remove_field(
+    entity: Entity, name: Annotated[str, typer.Argument(metavar="NAME")], company: OfCompany = None
+) -> None:
+    """Take a field away; its values stay, as text."""
+    with opened(Settings()) as database:
+        fields.remove(database, companies.chosen(database, company), entity, name)
+    printing.say(f"{entity}.custom.{name} can no longer be used in filters")
 
 
 @key_app.command("create")

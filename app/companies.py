@@ -1,7 +1,7 @@
 """The companies whose ledgers are kept here, each with its own rows, base currency and calendar."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, LiteralString
 from zoneinfo import ZoneInfo, available_timezones
@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from app.database import Connection, Database
+from app.vocabulary import catalog_of
 from dsl import CATALOG, Catalog
 from dsl.codes import COUNTRIES, CURRENCIES
 from dsl.diagnostics import did_you_mean
@@ -54,13 +55,18 @@ def create(database: Database, name: str, *, currency: str, country: str | None,
 
 
 def listed(database: Database) -> list[Company]:
-    """All companies, the oldest first."""
+    """All companies, the oldest first, without what they have defined themselves."""
     with database.owner() as connection:
         return _companies(connection, f"SELECT {_COLUMNS} FROM company ORDER BY company_id")
 
 
 def chosen(database: Database, name: str | None) -> Company:
     """The company of that name; without a name the only one there is."""
+    with database.transaction(_chosen(database, name).company_id) as connection:
+        return of_key(connection)
+
+
+def _chosen(database: Database, name: str | None) -> Company:
     known = listed(database)
     if not known:
         raise BadCompany("there is no company yet; make one with: duelist company create NAME --currency EUR")
@@ -76,8 +82,9 @@ def chosen(database: Database, name: str | None) -> Company:
 
 
 def of_key(connection: Connection) -> Company:
-    """The company of a transaction, which sees no other."""
-    return _companies(connection, f"SELECT {_COLUMNS} FROM company")[0]
+    """The company of a transaction, which sees no other, with what it has defined."""
+    [company] = _companies(connection, f"SELECT {_COLUMNS} FROM company")
+    return replace(company, catalog=catalog_of(connection))
 
 
 _COLUMNS = "company_id, name, country, base_currency, time_zone"

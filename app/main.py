@@ -11,14 +11,14 @@ import psycopg
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
-from app import pages, problems, queries
+from app import fields, pages, problems, queries
 from app.auth import Caller, known_callers
 from app.database import Database
 from app.kept import Keeper
 from app.metrics import Metrics, Observed
 from app.migrate import is_current
 from app.problems import Problem
-from app.routes.callers import Reader
+from app.routes.callers import Admin, Reader
 from app.routes.exact import ExactRoute, answer
 from app.routes.exports import CSV, NDJSON, streamed
 from app.routes.workflows import runs, workflows
@@ -68,6 +68,7 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
     app.include_router(_questions)
     app.include_router(workflows)
     app.include_router(runs)
+    app.include_router(_fields)
     app.include_router(_records)
     app.include_router(_health)
     app.include_router(pages.router())
@@ -198,6 +199,38 @@ def catalog(caller: Reader) -> Response:
 @lru_cache(maxsize=100)
 def _catalog(catalog: Catalog) -> bytes:
     return orjson.dumps(queries.described(catalog))
+
+
+# ---------------------------------------------------------------- fields that a company defines
+
+_fields = APIRouter(prefix="/v1/fields", route_class=ExactRoute, tags=["fields"])
+
+
+@_fields.get("")
+def list_fields(caller: Reader, request: Request) -> Response:
+    """The fields that the company has defined."""
+    return answer({"fields": fields.listed(request.app.state.database, caller.company)})
+
+
+@_fields.put("/{entity}/{name}")
+def define_field(entity: str, name: str, asked: fields.Definition, caller: Admin, request: Request) -> Response:
+    """Defines a field, or makes it what is sent; values that do not fit are named, and nothing is changed."""
+    defined = fields.define(request.app.state.database, caller.company, entity, name, asked)
+    _forget_callers(request)
+    return answer(defined)
+
+
+@_fields.delete("/{entity}/{name}", status_code=HTTPStatus.NO_CONTENT)
+def remove_field(entity: str, name: str, caller: Admin, request: Request) -> Response:
+    """Takes a field away; its values stay, as text."""
+    fields.remove(request.app.state.database, caller.company, entity, name)
+    _forget_callers(request)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+def _forget_callers(request: Request) -> None:
+    """With what their companies had defined. Whoever is being looked up just now still goes into the old ones."""
+    request.app.state.callers = known_callers()
 
 
 # ---------------------------------------------------------------- records

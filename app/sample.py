@@ -14,6 +14,9 @@ from itertools import count, cycle, islice, product
 from pathlib import Path
 from random import Random
 
+from dsl.catalog import Custom, custom_type
+from dsl.types import TEXT, Kind
+
 NAME = "Nordwind Trading"
 BASE_CURRENCY = "EUR"
 COUNTRY = "DE"
@@ -54,6 +57,12 @@ PORTFOLIOS = ("Retail", "Enterprise", "Public", "Export")
 TAGS = ("key-account", "watch", "seasonal", "legal", "new")
 SECTORS = ("Food", "Building", "Health", "Shipping", "Media")
 PLANS = ("Basic", "Premium", "Partner")
+
+FIELDS = (
+    Custom("customer", "plan", custom_type(Kind.CHOICE, PLANS, ordered=True), "plan"),
+    Custom("customer", "sector", custom_type(Kind.CHOICE, SECTORS), "sector"),
+    Custom("invoice", "project", TEXT, "project"),
+)
 
 FIRST = (
     "Alder Amber Aurora Baltic Beacon Birch Bright Cedar Clover Coral Delta Ember Falcon Fjord Forest Garnet Glacier "

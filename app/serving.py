@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import uvicorn
 
-from app import auth, companies, sample
+from app import auth, companies, fields, sample
 from app.companies import Company
 from app.database import Database, database_url
 from app.imports import Progress, import_ledger
@@ -97,10 +97,12 @@ def load_sample(database: Database, progress: Progress | None = None) -> Company
         TemporaryDirectory() as folder,
         database.transaction(company.company_id, write=True) as connection,
     ):
+        for field in sample.FIELDS:
+            fields.store(connection, company.company_id, field)
         sample.write_sample(Path(folder), company.today)
         import_ledger(connection, company, [Path(folder)], progress=progress)
     refresh_statistics(database)
-    return company
+    return companies.chosen(database, company.name)
 
 
 def _run_key(settings: Settings, database: Database, company: Company) -> str:

@@ -3,14 +3,17 @@
 The name check, types, SQL, English, completion, the catalog endpoint and the documentation are functions of this list.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from dsl.codes import COUNTRIES, CURRENCIES
-from dsl.types import COUNT, DATE, DAYS, FLAG, MONEY, NUMBER, PERCENT, SET, TEXT, Kind, Type, choice
+from dsl.literals import quoted
+from dsl.types import COUNT, DATE, DAYS, FLAG, MONEY, NUMBER, PERCENT, PLAIN, SET, TEXT, Kind, Type, choice
 
 COUNTRY = Type(Kind.CODE, tuple(sorted(COUNTRIES)), what="country")
 CURRENCY = Type(Kind.CODE, tuple(sorted(CURRENCIES)), what="currency")
@@ -400,3 +403,114 @@ CATALOG = Catalog({entity.name: entity for entity in (
     CUSTOMER, GROUP, COMPANY, INVOICE, PAYMENT, CREDIT_NOTE, CONTACT, ACTIVITY, PROMISE,
 )})  # fmt: skip
 VERSION = 1
+
+# ---------------------------------------------------------------- fields that a company defines
+
+CUSTOM = "custom."
+CUSTOMIZED = ("customer", "invoice", "payment")
+MOST_CHOICES = 200
+
+_NAME = re.compile("[a-z_][a-z0-9_]{0,62}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """A field of a company's own, `customer.custom.plan`. Raises `ValueError`, with the reason, if it cannot be one.
+
+    A label has no quotation mark, so that in a sentence everything between two of them is a label.
+    """
+
+    entity: str
+    name: str
+    type: Type
+    label: str
+
+    def __post_init__(self) -> None:
+        kind, choices = self.type.kind, self.type.choices
+        if self.entity not in CUSTOMIZED:
+            raise ValueError(f"fields can be defined of {', '.join(CUSTOMIZED)}")
+        if not _NAME.fullmatch(self.name):
+            raise ValueError("a name has 1 to 63 of the characters a-z, 0-9 and _, and begins with no digit")
+        if not _is_shown(self.label, 100) or '"' in self.label:
+            raise ValueError("a label has 1 to 100 printable characters, none of them a quotation mark")
+        if kind is not Kind.CHOICE and kind not in PLAIN:
+            raise ValueError(f"no field of a company's own is of the type {kind}")
+        if kind is not Kind.CHOICE and (choices or self.type.ordered):
+            raise ValueError("only a choice has values, and an order of them")
+        if kind is Kind.CHOICE and not 0 < len(choices) <= MOST_CHOICES:
+            raise ValueError(f"a choice has 1 to {MOST_CHOICES} values")
+        if not all(_is_shown(value, 200) for value in choices):
+            raise ValueError("a value of a choice has 1 to 200 printable characters, and no space around them")
+        if len({value.casefold() for value in choices}) < len(choices):
+            raise ValueError("the values of a choice differ in more than letter case")
+
+
+def _is_shown(text: str, longest: int) -> bool:
+    return 0 < len(text) <= longest and text.isprintable() and text == text.strip()
+
+
+def custom_type(kind: Kind, choices: Iterable[str] = (), *, ordered: bool = False) -> Type:
+    values = tuple(choices)
+    return PLAIN[kind] if kind in PLAIN and not values and not ordered else Type(kind, values, ordered)
+
+
+def with_custom(catalog: Catalog, fields: Iterable[Custom]) -> Catalog:
+    """The catalog of a company that has defined these: the same one as long as they are the same."""
+    defined = tuple(sorted(fields, key=lambda field: (field.entity, field.name)))
+    return _with_custom(catalog, defined) if defined else catalog
+
+
+@lru_cache(maxsize=1_000)
+def _with_custom(catalog: Catalog, fields: tuple[Custom, ...]) -> Catalog:
+    entities = dict(catalog.entities)
+    for name in CUSTOMIZED:
+        if own := _fields(*(_custom_line(field) for field in fields if field.entity == name)):
+            entities[name] = replace(entities[name], fields={**entities[name].fields, **own})
+    return replace(catalog, entities=entities)
+
+
+def _custom_line(field: Custom) -> Field:
+    is_flag, noun = field.type is FLAG, f'"{field.label}"'
+    return Field(
+        f"{CUSTOM}{field.name}",
+        field.type,
+        field.label,
+        "A field of the company's own",
+        _custom_sql(field.name, field.type.kind),
+        tested=_custom_flag(field.name) if is_flag else None,
+        required=is_flag,
+        noun=noun,
+        clause=f"that is marked {noun}" if is_flag else "",
+        example=f"= {quoted(field.type.choices[0])}" if field.type.choices else "",
+    )
+
+
+def _custom_text(at: Sources, name: str) -> Sql:
+    return at.row("custom").op("->>", return_type=sa.Text())(sa.literal_column(f"'{name}'"))
+
+
+def _custom_flag(name: str) -> Callable[[Sources], Sql]:
+    return lambda at: _custom_text(at, name) == sa.literal_column("'true'")
+
+
+def _custom_sql(name: str, kind: Kind) -> Callable[[Sources], Sql]:
+    """No value fails to be read: what is stored has been brought to the one spelling of its type."""
+    read = _CUSTOM_SQL[kind]
+    return lambda at: read(_custom_text(at, name))
+
+
+def _custom_money(text: Sql) -> Sql:
+    return sa.cast(sa.cast(text, sa.Numeric) * sa.literal_column("10000"), sa.BigInteger)
+
+
+_CUSTOM_SQL: Mapping[Kind, Callable[[Sql], Sql]] = {
+    Kind.TEXT: lambda text: text,
+    Kind.CHOICE: lambda text: text,
+    Kind.NUMBER: lambda text: sa.cast(text, sa.Numeric),
+    Kind.PERCENT: lambda text: sa.cast(text, sa.Numeric),
+    Kind.COUNT: lambda text: sa.cast(text, sa.BigInteger),
+    Kind.MONEY: _custom_money,
+    Kind.DATE: lambda text: sa.cast(text, sa.Date),
+    Kind.FLAG: lambda text: sa.func.coalesce(text == sa.literal_column("'true'"), sa.false()),
+    Kind.SET: lambda text: sa.func.string_to_array(text, sa.literal_column("'|'")),
+}

@@ -8,7 +8,7 @@ from typing import Literal, assert_never
 
 from dsl import ast, typed
 from dsl.arithmetic import ArithmeticChecker
-from dsl.catalog import Catalog, Entity, Field
+from dsl.catalog import CUSTOM, CUSTOMIZED, Catalog, Entity, Field
 from dsl.constants import is_reversed
 from dsl.diagnostics import Diagnostic, Fix, Span, did_you_mean
 from dsl.formatter import format_filter, format_operand, format_period
@@ -324,10 +324,8 @@ class _Checker(ArithmeticChecker):
         span, path = Span(node.span.end - len(name), node.span.end), ""
         if bracketed(node):
             span, path = node.span, f"{node.entity}." if node.entity else ""
-        if name.startswith("custom."):
-            raise self.stop("not-yet", "Custom fields cannot be used in filters yet.", node.span)
         elsewhere = [f"{other.name}.{name}" for other in self.catalog.entities.values() if name in other.fields]
-        guesses = [Fix(f"Did you mean {guess}?", span, path + guess) for guess in did_you_mean(name, entity.fields)]
+        guesses = [Fix(f"Did you mean {guess}?", span, path + guess) for guess in _meant(name, entity)]
         guesses += [Fix(f"Did you mean {path}?", node.span, path) for path in elsewhere[:3]]
         raise self.stop(
             "unknown-field",
@@ -335,6 +333,7 @@ class _Checker(ArithmeticChecker):
             node.span,
             expected=sorted(entity.fields),
             fixes=guesses,
+            hint=_how_to_define(name, entity) if name.startswith(CUSTOM) else None,
         )
 
     def _name(self, node: ast.Name, scope: _Scope) -> FieldOf:
@@ -592,6 +591,21 @@ def _symbol(operator: Operator, node: ast.Condition) -> str:
             return "HAS"
         case _:
             return operator.symbol
+
+
+def _meant(name: str, entity: Entity) -> list[str]:
+    """A field of the company's own is told apart by its last part; it may be meant where the first is left out."""
+    last = name.removeprefix(CUSTOM)
+    own = {known.removeprefix(CUSTOM): known for known in entity.fields if known.startswith(CUSTOM)}
+    if last in own or last in entity.fields:
+        return [own.get(last, last)]
+    return [own[guess] for guess in did_you_mean(last, own)] if name != last else did_you_mean(name, entity.fields)
+
+
+def _how_to_define(name: str, entity: Entity) -> str:
+    if entity.name not in CUSTOMIZED:
+        return f"A company defines fields of its own for {', '.join(CUSTOMIZED)}."
+    return f"To define it: duelist field define {entity.name} {name.removeprefix(CUSTOM)} --type text"
 
 
 def _entity_span(node: ast.Aggregate | ast.First) -> Span:

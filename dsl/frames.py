@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +13,9 @@ from dsl.typed import Row
 
 Sql = sa.ColumnElement[Any]
 Test = sa.ColumnElement[bool]
+
+
+_KEPT = 10_000  # entities and fields, of which a company may have its own
 
 
 class Relations(Enum):
@@ -27,7 +30,7 @@ class Relations(Enum):
     HISTORIC = "_as_of"
 
 
-@cache
+@lru_cache(maxsize=_KEPT)
 def relation(entity: Entity, relations: Relations) -> sa.TableClause:
     used = {name for line in entity.fields.values() for name in columns_of(line).row}
     names = {"company_id", "id", "source_id", "currency", "customer_id", "group_id", *used}
@@ -35,7 +38,7 @@ def relation(entity: Entity, relations: Relations) -> sa.TableClause:
     return sa.table(name, *map(sa.column, sorted(names)))
 
 
-@cache
+@lru_cache(maxsize=_KEPT)
 def metrics(entity: Entity, relations: Relations) -> sa.TableClause:
     used = {name for line in entity.fields.values() for name in columns_of(line).metrics}
     return sa.table(
@@ -51,7 +54,7 @@ class Columns:
     metrics: frozenset[str]
 
 
-@cache
+@lru_cache(maxsize=_KEPT)
 def columns_of(line: Field) -> Columns:
     """Found by asking the field."""
     row: set[str] = set()

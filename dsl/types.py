@@ -41,6 +41,9 @@ DATE = Type(Kind.DATE)
 FLAG = Type(Kind.FLAG)
 SET = Type(Kind.SET)
 
+# What a company can give a field of its own, besides a choice of its values.
+PLAIN = {plain.kind: plain for plain in (TEXT, NUMBER, COUNT, PERCENT, MONEY, DATE, FLAG, SET)}
+
 NUMERIC = frozenset({Kind.NUMBER, Kind.COUNT, Kind.DAYS})
 QUANTITIES = NUMERIC | {Kind.PERCENT, Kind.MONEY}
 

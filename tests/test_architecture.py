@@ -47,7 +47,7 @@ MAY_SEE = {
     "dsl.ratios": set[str](),
 }
 
-FEATURES = {"queries", "workflows", "runs", "imports", "pages", "auth"}
+FEATURES = {"queries", "workflows", "runs", "imports", "pages", "auth", "fields"}
 
 
 def module_name(path: Path) -> str:

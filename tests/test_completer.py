@@ -2,19 +2,19 @@
 
 import random
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsl import CATALOG, Catalog, FilterError, analyze
-from dsl.catalog import Field
+from dsl import CATALOG, FilterError, analyze
+from dsl.catalog import Custom, custom_type, with_custom
 from dsl.checker import Level
 from dsl.completer import Completion, complete
 from dsl.parser import open_pieces
-from dsl.types import TEXT
+from dsl.types import MONEY, Kind
 from tests.test_parser import HOSTILE, mutated
+from tests.worlds import OWN_CATALOG
 
 FUNCTIONS = ["COUNT(", "SUM(", "AVG(", "MIN(", "MAX(", "FIRST("]
 LOGIC = ["AND", "OR"]
@@ -137,12 +137,20 @@ def test_at_level_group_customers_are_many() -> None:
 
 
 def test_a_custom_field_is_completed_in_its_parts() -> None:
-    plan = Field("custom.plan", TEXT, "plan", "Plan", CATALOG.entities["customer"].fields["name"].sql)
-    customer = CATALOG.entities["customer"]
-    own = Catalog({**CATALOG.entities, "customer": replace(customer, fields={**customer.fields, plan.name: plan})})
-    assert "custom.plan" in {item.insert for item in complete("customer.", 9, own).items}
-    assert [item.insert for item in complete("customer.custom.", 16, own).items] == ["plan"]
-    assert "CONTAINS" in {item.insert for item in complete("customer.custom.plan ", 21, own).items}
+    plan = Custom("customer", "plan", custom_type(Kind.CHOICE, ("Basic", "O'K")), "contract")
+    own = with_custom(CATALOG, [plan, Custom("invoice", "fee", MONEY, "fee")])
+
+    def inserts(text: str) -> list[str]:
+        return [item.insert for item in complete(text, len(text), own).items]
+
+    assert "custom.plan" in inserts("customer.")
+    assert inserts("customer.custom.") == ["plan"]
+    assert inserts("ANY invoice (custom.") == ["fee"]
+    assert inserts("SUM(invoice.custom.") == ["fee"]
+    assert inserts("contra") == ["customer.custom.plan"]
+    assert {"IN (", "IS MISSING"} <= set(inserts("customer.custom.plan "))
+    assert inserts("customer.custom.plan = ")[:2] == ["'Basic'", "'O''K'"]
+    assert "fee" not in inserts("SUM(payment.custom.")
 
 
 @pytest.mark.parametrize(
@@ -207,7 +215,7 @@ def test_a_filter_made_of_offers_is_accepted(seed: int, level: Level) -> None:
 
 def next_words(text: str, level: Level) -> list[str]:
     spaced = re.sub(r"\. $", ".", text)
-    found = complete(spaced, len(spaced), CATALOG, level)
+    found = complete(spaced, len(spaced), OWN_CATALOG, level)
     assert found.items, text
     return [item.insert for item in found.items]
 
@@ -220,7 +228,7 @@ def ending(words: list[str]) -> str:
 
 def problems(text: str, level: Level) -> set[str]:
     try:
-        analyze(text, CATALOG, level=level)
+        analyze(text, OWN_CATALOG, level=level)
     except FilterError as error:
         return {found.code for found in error.diagnostics}
     return set()

@@ -18,10 +18,12 @@ import pytest
 from app import companies, sample
 from app.companies import Company
 from app.database import Database
+from app.fields import store
 from app.imports import import_ledger
 from app.kept import rebuild
 from app.planner import refresh_statistics
 from dsl import CATALOG, Analysis, analyze, ast, typed
+from dsl.catalog import with_custom
 from dsl.checker import Level
 from dsl.compiler import Question
 from dsl.explainer import english
@@ -36,6 +38,7 @@ FOLDER = Path(__file__).parent / "queries"
 PATHS = sorted(FOLDER.glob("*.query"))
 DAY = date(2026, 11, 21)
 SHOWN = 10
+OF_SAMPLE = with_custom(CATALOG, sample.FIELDS)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Query:
 
     @property
     def analysis(self) -> Analysis:
-        return analyze(self.text, CATALOG, level=self.level, parameters=self.params or {})
+        return analyze(self.text, OF_SAMPLE, level=self.level, parameters=self.params or {})
 
 
 def read(path: Path) -> Query:
@@ -76,6 +79,8 @@ def load_sample(database: Database, folder: Path) -> Company:
         database, sample.NAME, currency=sample.BASE_CURRENCY, country=sample.COUNTRY, time_zone=sample.TIME_ZONE
     )
     with database.transaction(company.company_id, write=True) as connection:
+        for field in sample.FIELDS:
+            store(connection, company.company_id, field)
         import_ledger(connection, company, [folder])
         rebuild(connection, company.company_id, DAY)
     refresh_statistics(database)
@@ -103,7 +108,10 @@ def sections(query: Query, database: Database, company: Company) -> Iterator[str
     page = rows_statement(analysis.lowered, question, always | analysis.named_fields)
     yield f"--- sql\n{written(page)}"
     members = ["customer"] if query.level == "group" else []
-    filters = [analysis.lowered, *(matching_rows(analysis, CATALOG, name) for name in (*members, "invoice", "payment"))]
+    filters = [
+        analysis.lowered,
+        *(matching_rows(analysis, OF_SAMPLE, name) for name in (*members, "invoice", "payment")),
+    ]
     counts = {filter_.root.entity.plural: count_statement(filter_, question) for filter_ in filters}
     with database.transaction(company.company_id, query.as_of) as connection:
         rows = connection.execute(page.sql.encode(), page.parameters).fetchall()
@@ -140,7 +148,7 @@ def analyses() -> list[Analysis]:
 def test_canonical_text_means_the_same(path: Path) -> None:
     query = read(path)
     analysis = query.analysis
-    again = analyze(analysis.canonical, CATALOG, level=query.level, parameters=query.params or {})
+    again = analyze(analysis.canonical, OF_SAMPLE, level=query.level, parameters=query.params or {})
     assert (again.tree, again.canonical, again.lowered) == (analysis.tree, analysis.canonical, analysis.lowered)
 
 

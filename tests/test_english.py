@@ -19,6 +19,7 @@ from dsl.types import FLAG
 from tests.oracle.evaluator import matches
 from tests.oracle.generate import random_case, random_filter
 from tests.oracle.metrics import TO_MANY, World
+from tests.worlds import OWN_CATALOG
 
 DAY = date(2026, 11, 21)
 FILTERS = 1_200
@@ -134,6 +135,24 @@ def test_a_member_and_the_customer_at_hand_are_told_apart() -> None:
     assert both == "Groups with one customer whose chasing is paused and whose group's chasing is paused."
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("customer.custom.level >= 'middle'", "whose \"level\" is 'Middle' or after."),
+        ("customer.custom.a_flag", 'Customers that are marked "a flag".'),
+        ("NOT customer.custom.a_flag", 'Customers that are not marked "a flag".'),
+        ("ANY invoice (NOT customer.custom.a_flag)", 'with one invoice whose customer is not marked "a flag".'),
+        ("invoice.custom.mood AND invoice.custom.a_money > 5", 'that is marked "mood" and whose "a money" is over 5.'),
+        ("SUM(invoice.custom.a_money) > 5", 'whose total "a money" of invoices is over 5.'),
+        ("customer.custom.a_set HAS 'x'", "whose \"a set\" include 'x'."),
+        ("customer.custom.a_text != 'x'", "whose \"a text\" is not 'x' (or missing)."),
+        ("customer.custom.a_date IN LAST 1 DAY", 'whose "a date" is in the last 1 day (21 November 2026).'),
+    ],
+)
+def test_fields_of_the_companys_own_stand_in_quotation_marks(text: str, sentence: str) -> None:
+    assert sentence in english(analyze(text, OWN_CATALOG).lowered, DAY)
+
+
 def test_every_field_can_be_read() -> None:
     for entity in CATALOG.entities.values():
         nouns = [field.noun for field in entity.fields.values()]
@@ -158,18 +177,18 @@ class Asked:
 def test_random_filters_that_read_the_same_mean_the_same(level: Level) -> None:
     """Beside each random filter stands one that differs from it in a single place."""
     rng = random.Random(f"english {level}")
-    world = random_case(rng, DAY).world()
+    world = random_case(rng, DAY).own_world()
     read: dict[str, dict[Hashable, Asked]] = defaultdict(dict)
     for made in (random_filter(rng, world, level, rng.randint(0, 4)) for _ in range(FILTERS // 2)):
         for tree in (made.tree, *(mutated(made.tree, rng) for _ in range(3))):
             try:
-                analysis = analyze(format_filter(tree), CATALOG, level=level, parameters=made.params)
+                analysis = analyze(format_filter(tree), OWN_CATALOG, level=level, parameters=made.params)
             except FilterError:
                 continue
             sentence = english(analysis.lowered, DAY)
             read[sentence].setdefault(normal(analysis.lowered.condition), Asked(tree, made.params))
     assert len(read) > FILTERS
-    worlds = [random_case(random.Random(seed), DAY).world() for seed in range(WORLDS)]
+    worlds = [random_case(random.Random(seed), DAY).own_world() for seed in range(WORLDS)]
     for sentence, meanings in read.items():
         first, *others = meanings.values()
         for other in others:
@@ -276,7 +295,7 @@ def _slightly_changed(node: ast.Node, rng: random.Random) -> ast.Node | None:
         case ast.Arithmetic(operator) if operator in "+-":
             return replace(node, operator="-" if operator == "+" else "+")
         case ast.Name(str() as entity, field):
-            others = [other.name for other in CATALOG.entities.values() if field in other.fields]
+            others = [other.name for other in OWN_CATALOG.entities.values() if field in other.fields]
             return ast.Name(rng.choice(others), field) if entity else None
         case _:
             return None

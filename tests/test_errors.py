@@ -16,9 +16,10 @@ from typing import cast
 
 import pytest
 
-from dsl import CATALOG, Diagnostic, FilterError, analyze
+from dsl import Diagnostic, FilterError, analyze
 from dsl.checker import Level
 from dsl.diagnostics import draw
+from tests.test_corpus import OF_SAMPLE
 from tests.test_parser import mutated
 
 FOLDER = Path(__file__).with_name("errors")
@@ -44,7 +45,7 @@ class Case:
 
     def problems(self) -> tuple[Diagnostic, ...]:
         try:
-            analyze(self.filter, CATALOG, level=self.level, parameters=self.parameters)
+            analyze(self.filter, OF_SAMPLE, level=self.level, parameters=self.parameters)
         except FilterError as error:
             return error.diagnostics
         return ()

@@ -20,7 +20,8 @@ from dsl.matching import matching_rows
 from dsl.statements import Statement, count_statement, rows_statement
 from tests.oracle.generate import random_case, random_filter
 from tests.oracle.metrics import TO_MANY
-from tests.test_corpus import PATHS, read
+from tests.test_corpus import OF_SAMPLE, PATHS, read
+from tests.worlds import OWN_CATALOG
 
 DAY = date(2026, 11, 21)
 FILTERS = 60
@@ -100,10 +101,16 @@ def literals(sql: str) -> set[str]:
 @cache
 def literals_of_the_catalog() -> set[str]:
     """Those in the definitions of the fields, as in `status NOT IN ('void', 'closed')`."""
-    entities = CATALOG.entities.values()
-    texts = [f"{entity.name}.{name} IS MISSING" for entity in entities for name in entity.fields]
+    asked = [
+        (f"{entity.name}.{name} IS MISSING", catalog)
+        for catalog in (OF_SAMPLE, OWN_CATALOG)
+        for entity in catalog.entities.values()
+        for name in entity.fields
+    ]
     statements = (
-        count_statement(analyze(text, CATALOG).lowered, question) for text in texts for question in (TODAY, BEFORE)
+        count_statement(analyze(text, catalog).lowered, question)
+        for text, catalog in asked
+        for question in (TODAY, BEFORE)
     )
     of_sums = {"'NaN'"}  # what an amount without a rate counts as
     return of_sums | {literal for statement in statements for literal in literals(statement.sql)}
@@ -170,7 +177,7 @@ def statements(analysis: Analysis, question: Question) -> Iterator[Statement]:
     yield count_statement(analysis.lowered, question)
     yield rows_statement(analysis.lowered, question, analysis.named_fields, after="C1", limit=50)
     for entity in ("invoice", "payment"):
-        yield count_statement(matching_rows(analysis, CATALOG, entity), question)
+        yield count_statement(matching_rows(analysis, analysis.catalog, entity), question)
 
 
 def check(analysis: Analysis, question: Question) -> None:
@@ -188,10 +195,10 @@ def test_the_corpus(path: Path) -> None:
 @pytest.mark.parametrize("level", ["customer", "group"])
 def test_random_filters(level: Level) -> None:
     rng = random.Random(f"lint {level}")
-    world = random_case(rng, DAY).world()
+    world = random_case(rng, DAY).own_world()
     for number in range(FILTERS):
         made = random_filter(rng, world, level, rng.randint(1, 4))
-        check(analyze(made.text, CATALOG, level=level, parameters=made.params), BEFORE if number % 2 else TODAY)
+        check(analyze(made.text, OWN_CATALOG, level=level, parameters=made.params), BEFORE if number % 2 else TODAY)
 
 
 @pytest.mark.parametrize("level", ["customer", "group"])

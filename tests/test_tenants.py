@@ -33,6 +33,7 @@ ROWS = """
     INSERT INTO allocation (company_id, customer_id, invoice_id, source_customer_id, payment_id, ordinal, amount, date)
         VALUES ({company}, 1, 1, 1, 1, 1, 1, '2026-01-01');
     INSERT INTO fx_rate (company_id, currency, date, rate) VALUES ({company}, 'USD', '2026-01-01', 1);
+    INSERT INTO custom_field (company_id, entity, name, type, label) VALUES ({company}, 'customer', 'x', 'text', 'x');
 """
 
 

@@ -3,20 +3,26 @@
 import os
 import random
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from app.database import Database
+from app.database import Connection, Database
+from app.fields import store
 from app.imports import import_ledger
+from dsl import CATALOG
+from dsl.catalog import Custom, custom_type, with_custom
 from dsl.compiler import Question
 from dsl.frames import Relations
 from dsl.statements import Statement, count_statement, rows_statement
 from dsl.typed import Filter
+from dsl.types import Kind
 from tests.oracle.generate import Case, random_case
 from tests.oracle.ledger import write_folder
 from tests.oracle.metrics import World
+from tests.oracle.random_ledgers import OWN, OWN_CHOICES
 
 TODAY = date(2026, 3, 31)
 LEDGERS = int(os.environ.get("DUELIST_LEDGERS", "60"))
@@ -58,7 +64,8 @@ class Loaded:
         return int(self.run(count_statement(filter_, self.question))[0][0])
 
 
-def load(database: Database, seed: int) -> Loaded:
+def load(database: Database, seed: int, *, own: bool = False) -> Loaded:
+    """`own`: with fields of the company's own, defined before the import or after it."""
     made = random_case(random.Random(seed), TODAY)
     company = replace(made.company, name=f"{made.company.name} {seed}")
     case = replace(made, company=company)
@@ -73,8 +80,27 @@ def load(database: Database, seed: int) -> Loaded:
     with tempfile.TemporaryDirectory() as folder, database.transaction(company_id, write=True) as connection:
         write_folder(Path(folder), case.rows)
         imported = _Company(company_id, company.base_currency, company.time_zone, case.today)
+        before = OWN_FIELDS[: (seed % 3) * len(OWN_FIELDS) // 2] if own else ()
+        _define(connection, company_id, before)
         import_ledger(connection, imported, [Path(folder)])
-    return Loaded(database, seed, company_id, case, case.world())
+        _define(connection, company_id, OWN_FIELDS if own else ())
+    return Loaded(database, seed, company_id, case, case.own_world() if own else case.world())
+
+
+def _define(connection: Connection, company_id: int, fields: Sequence[Custom]) -> None:
+    for field in fields:
+        store(connection, company_id, field)
+
+
+def _custom(path: str, kind: str) -> Custom:
+    entity, _, name = path.split(".")
+    choices = OWN_CHOICES.get(path, ())
+    type_ = custom_type(Kind(kind), choices, ordered=kind == "choice" and name == "level")
+    return Custom(entity, name, type_, name.replace("_", " "))
+
+
+OWN_FIELDS = [_custom(path, kind) for path, kind in OWN.items()]
+OWN_CATALOG = with_custom(CATALOG, OWN_FIELDS)
 
 
 @dataclass(frozen=True)

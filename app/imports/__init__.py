@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
@@ -13,11 +14,15 @@ import psycopg
 from app import kept
 from app.database import Connection
 from app.imports.checks import Parameters, check
+from app.imports.columns import CUSTOM_PREFIX, File
 from app.imports.derive import count_derived, derive
 from app.imports.loading import load
 from app.imports.reading import Renaming, Source, Unreadable, discover
 from app.imports.report import BadRow, FileReport, ImportRefused, Problems, Report
 from app.imports.staging import Progress, Staged, create_tables, drop_tables, stage
+from app.values import own
+from app.vocabulary import fields_of
+from dsl.catalog import Custom
 
 __all__ = ["BadRow", "Company", "FileReport", "ImportRefused", "Progress", "Report", "import_ledger"]
 
@@ -71,6 +76,8 @@ def import_ledger(
         connection.execute("SET LOCAL enable_nestloop = off")
         kept.lock(connection, company.company_id)
         create_tables(connection)
+        defined = fields_of(connection)
+        found = {name: replace(source, file=_with_own(source.file, defined)) for name, source in found.items()}
         staged = _stage(connection, found, ZoneInfo(company.time_zone), Renaming(rename), problems, tell)
         check(connection, staged, parameters, problems)
         if problems.total and not skip_bad_rows:
@@ -87,6 +94,12 @@ def import_ledger(
         kept.refresh(connection, company.company_id, company.today)
         tell("storing", 1)
     return Report(files, derived, recalculated, problems.in_order(), problems.total)
+
+
+def _with_own(file: File, defined: Iterable[Custom]) -> File:
+    return replace(
+        file, own={f"{CUSTOM_PREFIX}{field.name}": own(field.type) for field in defined if field.entity == file.table}
+    )
 
 
 def _tell_no_one(_doing: str, _share: float) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from psycopg.rows import tuple_row
 
 from app.database import Connection
-from app.imports.cells import shown
 from app.imports.columns import FILES, Column, File
 from app.imports.report import MOST_PROBLEMS, Problems
 from app.imports.staging import Staged
+from app.values import shown
 
 Parameters = Mapping[str, object]
 

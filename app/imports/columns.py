@@ -5,9 +5,9 @@ it names (`customer`, `customer_group`, `invoice`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from app.imports.cells import (
+from app.values import (
     COUNTRY,
     CURRENCY,
     DAY,
@@ -48,11 +48,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class File:
+    """`own` are the columns of the fields that the company has defined; other custom columns are kept as they are."""
+
     name: str
     table: str
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ("source_id",)
     custom: bool = False
+    own: Mapping[str, Kind] = field(default_factory=dict)
 
     @property
     def staging(self) -> str:

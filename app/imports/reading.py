@@ -12,9 +12,9 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from app.imports.cells import SET, shown
 from app.imports.columns import CUSTOM_PREFIX, FILES, File
 from app.imports.report import BadRow, Problems
+from app.values import OWN_SET, SET, shown
 from dsl.diagnostics import did_you_mean
 
 SUFFIXES = (".csv", ".ndjson", ".csv.gz", ".ndjson.gz")
@@ -238,7 +238,7 @@ def _json_record(source: Source, line: int, values: dict[str, object]) -> Record
     cells: dict[str, str] = {}
     faults: list[BadRow] = []
     for name, value in values.items():
-        text = _cell(value, is_list_column=name in _LIST_COLUMNS)
+        text = _cell(value, is_list_column=name in _LIST_COLUMNS or source.file.own.get(name) is OWN_SET)
         if not is_known(source.file, name):
             faults.append(_unknown_column(source, line, name))
         elif text is None:

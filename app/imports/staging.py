@@ -6,10 +6,10 @@ from datetime import tzinfo
 from typing import NamedTuple
 
 from app.database import Connection
-from app.imports.cells import PROSE, BadCell, Parse, reader
 from app.imports.columns import CUSTOM_PREFIX, FILES
 from app.imports.reading import Record, Renaming, Source, opened, records
 from app.imports.report import Problems
+from app.values import PROSE, BadCell, Parse, reader
 
 # What is being done, mostly the name of a file, and how much of it is done (0 to 1).
 Progress = Callable[[str, float], None]
@@ -81,7 +81,8 @@ class _Row:
         self._read = {
             column.name: reader(column.kind, required=column.required, zone=zone) for column in source.file.columns
         }
-        self._read_custom = reader(PROSE, required=False, zone=zone)
+        self._read_custom = reader(PROSE, required=False)
+        self._read_own = {name: reader(kind, required=False) for name, kind in source.file.own.items()}
 
     @property
     def columns(self) -> list[str]:
@@ -100,7 +101,7 @@ class _Row:
         if not self._source.file.custom:
             return []
         named = {
-            name.removeprefix(CUSTOM_PREFIX): self._read_custom(cell)
+            name.removeprefix(CUSTOM_PREFIX): self._read_own.get(name, self._read_custom)(cell)
             for name, cell in cells.items()
             if name.startswith(CUSTOM_PREFIX)
         }
@@ -110,7 +111,7 @@ class _Row:
         """Only a row in which something is wrong is gone through cell by cell, to name every fault in it."""
         for name in record.cells:
             if name.startswith(CUSTOM_PREFIX):
-                self._value(record, name, self._read_custom)
+                self._value(record, name, self._read_own.get(name, self._read_custom))
         values = [self._value(record, name, read) for name, read in self._read.items()]
         return [record.line, True, *values, *(["{}"] if self._source.file.custom else [])]
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, assert_never
 
 from dsl import ast
 from tests.oracle.ledger import Customer, Group, Invoice, Payment
-from tests.oracle.metrics import CHOICES, TO_MANY, NoRate, Row, World, add_months, half_up
+from tests.oracle.metrics import TO_MANY, NoRate, Row, World, add_months, half_up
 
 Level = Literal["customer", "group"]
 Scalar = Fraction | date | str | bool | frozenset[str]
@@ -431,9 +431,9 @@ class Evaluator:
     def _choices(self, operand: ast.Operand, place: Place) -> tuple[str, ...]:
         match operand:
             case ast.Name(entity, name):
-                return CHOICES.get((entity or place.own or "", name), ())
+                return self.world.choices.get((entity or place.own or "", name), ())
             case ast.First(entity, name) | ast.Aggregate(_, entity, str(name)):
-                return CHOICES.get((entity, name), ())
+                return self.world.choices.get((entity, name), ())
             case _:
                 return ()
 

@@ -136,16 +136,26 @@ _NO_RATE = _Missing()
 
 
 class World:
-    def __init__(self, ledger: Ledger, as_of: date, today: date, custom: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        as_of: date,
+        today: date,
+        custom: Mapping[str, str] | None = None,
+        custom_choices: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         """`custom` gives the company's own fields their types: `{"customer.custom.plan": "text"}`."""
         self.ledger = ledger
         self.company = ledger.company
         self.as_of = as_of
         self.past = as_of < today
         self.types = {entity: dict(fields) for entity, fields in TYPES.items()}
+        self.choices = dict(CHOICES)
         for path, kind in (custom or {}).items():
             entity, _, name = path.partition(".")
             self.types[entity][name] = kind
+            if kind == "choice":
+                self.choices[entity, name] = (custom_choices or {})[path]
         self._cache: dict[tuple[str, str, str], Value | _Missing | None] = {}
         self._read_rates()
         self._read_history()
@@ -409,16 +419,16 @@ def _allocated_after(allocations: Iterable[Allocation], day: date) -> dict[tuple
 
 
 def _custom(row: Row, name: str, kind: str) -> Value | None:
-    if not isinstance(row, Customer | Invoice | Payment) or name not in row.custom:
+    cell = row.custom.get(name) if isinstance(row, Customer | Invoice | Payment) else None
+    if kind == "flag":
+        return cell is not None and cell.lower() == "true"
+    if cell is None:
         return None
-    cell = row.custom[name]
     if kind in ("text", "choice", "code"):
         return cell
-    if kind == "flag":
-        return cell.lower() == "true"
     if kind == "set":
         return frozenset(element for element in cell.split("|") if element) or None
-    return date.fromisoformat(cell) if kind == "date" else Decimal(cell)
+    return date.fromisoformat(cell) if kind == "date" else Decimal(cell.removesuffix("%"))
 
 
 def utilisation(balance: Decimal, limit: Decimal) -> Decimal:

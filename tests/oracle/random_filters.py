@@ -26,12 +26,13 @@ from tests.oracle.evaluator import (
     operands,
     scoped_entities,
 )
-from tests.oracle.metrics import CHOICES, TO_MANY, Row, World, half_up
+from tests.oracle.metrics import TO_MANY, Row, World, half_up
 from tests.oracle.writing import write
 
 NUMERIC = ("number", "count", "days")
 UNITS: tuple[ast.Unit, ...] = ("DAYS", "WEEKS", "MONTHS", "YEARS")
 ORDER: tuple[ast.ComparisonOperator, ...] = ("<", "<=", ">", ">=")
+ORDERED = ("custom.level",)  # beside the rating
 EQUALITY: tuple[ast.ComparisonOperator, ...] = ("=", "!=")
 MOST_SCOPES = 8
 MOST_NESTING = 2
@@ -616,13 +617,13 @@ class _Maker:
     def about_choice(self, subject: Typed, scope: Scope) -> ast.Condition:
         values = [value for value in self.samples(subject, scope) if isinstance(value, str)]
         entity, name = subject.field or ("", "")
-        known = CHOICES.get((entity, name)) or (COUNTRIES if name == "country" else CURRENCIES)
+        known = self.world.choices.get((entity, name)) or (COUNTRIES if name == "country" else CURRENCIES)
         pick = [*values, *values, *known]
         if self.chance(0.3):
             listed = tuple(ast.Text(self.cased(self.rng.choice(pick))) for _ in range(self.rng.randint(1, 3)))
             return ast.In(subject.node, listed, self.chance(0.4))
         constant = self.parameter_or(ast.Text(self.cased(self.rng.choice(pick))))
-        if name == "rating" and self.chance(0.5):
+        if name in ("rating", *ORDERED) and self.chance(0.5):
             return ast.Comparison(self.rng.choice(ORDER), subject.node, constant)
         other = self.partner(subject, scope, ("code",)) if name == "currency" and self.chance(0.2) else None
         if other is not None and other.field is not None and "currency" in other.field[1]:

@@ -97,6 +97,10 @@ class Case:
     def world(self, as_of: date | None = None) -> World:
         return World(Ledger(self.company, self.rows), as_of or self.as_of, self.today)
 
+    def own_world(self) -> World:
+        """With the company's own fields as they are defined."""
+        return World(Ledger(self.company, self.rows), self.as_of, self.today, OWN, OWN_CHOICES)
+
 
 def random_case(rng: random.Random, today: date = TODAY) -> Case:
     """The as-of day is today, or a day before or after it; month ends and leap days are likely."""
@@ -107,7 +111,61 @@ def random_case(rng: random.Random, today: date = TODAY) -> Case:
         time_zone=rng.choice(("Europe/Berlin", "America/New_York", "Asia/Tokyo", "UTC")),
     )
     as_of = random_day(rng, today)
-    return Case(company, random_ledger(rng, company, as_of, today), today, as_of)
+    rows = random_ledger(rng, company, as_of, today)
+    _add_own(random.Random(rng.getrandbits(32)), rows, as_of)
+    return Case(company, rows, today, as_of)
+
+
+# Fields of a company's own: one of each type and more, of the same name with another type elsewhere.
+_TYPES = ("text", "number", "count", "percent", "money", "date", "flag", "set")
+_FILES = {"customer": "customers", "invoice": "invoices", "payment": "payments"}
+OWN = {
+    **{f"{entity}.custom.a_{kind}": kind for entity in _FILES for kind in _TYPES},
+    "customer.custom.level": "choice",
+    "invoice.custom.level": "choice",
+    "payment.custom.level": "money",
+    "customer.custom.mood": "choice",
+    "payment.custom.mood": "choice",
+    "invoice.custom.mood": "flag",
+    "customer.custom.in": "number",
+}
+OWN_CHOICES = {
+    "customer.custom.level": ("low", "Middle", "high up", "Élite"),
+    "invoice.custom.level": ("9", "10", "low"),
+    "customer.custom.mood": ("O'K", "50%", "émile"),
+    "payment.custom.mood": ("good", "bad"),
+}
+
+
+def _add_own(rng: random.Random, rows: dict[str, list[Record]], as_of: date) -> None:
+    for path, kind in OWN.items():
+        entity, _, column = path.partition(".")
+        if rng.random() < 0.95:  # a file may lack the column
+            for record in rows.get(_FILES[entity], ()):
+                record[column] = _own_cell(rng, kind, as_of, OWN_CHOICES.get(path, ())) if rng.random() < 0.75 else ""
+
+
+def _own_cell(rng: random.Random, kind: str, as_of: date, choices: Sequence[str]) -> str:
+    """Also as no product would write it: zeros that mean nothing, a plus, a capital."""
+    match kind:
+        case "choice":
+            return rng.choice(choices)
+        case "number":
+            return rng.choice(("0", "-0", "-1.5", "+2", "2.50", "007", "33.3333", "0.0000000001", "123456789012345.5"))
+        case "count":
+            return rng.choice(("0", "1", "2", "+3", "012", "999999999999999"))
+        case "percent":
+            return rng.choice(("0", "5", "-2.5", "50.00", "50%", "100", "33.3333"))
+        case "money":
+            return rng.choice((*AMOUNTS, "-100", "+5", "1.50", "899999999999999.9999"))
+        case "date":
+            return str(as_of - timedelta(rng.choice(EDGES)))
+        case "flag":
+            return rng.choice(("true", "TRUE", "false", "False"))
+        case "set":
+            return rng.choice(("|", "|x|", "Retail|Retail", "|".join(rng.sample(ELEMENTS, 3)), rng.choice(ELEMENTS)))
+        case _:
+            return rng.choice(TEXTS)
 
 
 def random_day(rng: random.Random, today: date) -> date:

@@ -1,13 +1,19 @@
-"""From the text of one cell to a value that PostgreSQL takes, or the reason why not."""
+"""From the text of one cell to a value that PostgreSQL takes, or the reason why not.
+
+Values of the fields that a company defines stay text, in the one spelling of their type: `dsl/catalog.py` reads that.
+"""
 
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from functools import partial
 
+from app.cells import money as money_shown
 from dsl.codes import COUNTRIES, CURRENCIES
 from dsl.diagnostics import did_you_mean
+from dsl.types import Kind as TypeKind
+from dsl.types import Type
 
 # PostgreSQL indexes no value of more than 2,704 bytes, and a character may take four.
 LONGEST_KEY = 200
@@ -22,6 +28,9 @@ LARGEST_MONEY = 900_000_000_000_000 * 10**MONEY_DECIMALS
 
 RATE_DECIMALS = 18
 MOST_RATE_DIGITS = 12
+
+NUMBER_DECIMALS = 10
+MOST_NUMBER_DIGITS = 15
 
 _NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d+))?", re.ASCII)
 _COUNT = re.compile(r"[+-]?\d{1,15}", re.ASCII)
@@ -51,7 +60,7 @@ class Kind:
     needs_zone: bool = False
 
 
-def reader(kind: Kind, *, required: bool, zone: tzinfo) -> Parse:
+def reader(kind: Kind, *, required: bool, zone: tzinfo = UTC) -> Parse:
     """The function that reads the cells of one column."""
     parse = partial(kind.parse, zone=zone) if kind.needs_zone else kind.parse
 
@@ -210,3 +219,73 @@ COUNTRY = Kind(
     "text",
     partial(_code, known=COUNTRIES, code="bad-country", what="ISO 3166-1 country code of two letters such as DE"),
 )
+
+
+# ---------------------------------------------------------------- fields that a company defines
+
+
+def own(type: Type) -> Kind:
+    """What cells of such a field hold: text that reads as a value of the type, the same text for the same value."""
+    if type.kind is TypeKind.CHOICE:
+        return Kind("text", partial(_own_choice, spellings={value.casefold(): value for value in type.choices}))
+    return _OWN[type.kind]
+
+
+def _own_choice(text: str, spellings: Mapping[str, str]) -> str:
+    try:
+        return spellings[text.casefold()]
+    except KeyError:
+        meant = did_you_mean(text, spellings.values(), limit=1)
+        hint = f"did you mean {shown(meant[0])}? " if meant else ""
+        raise BadCell("bad-choice", f"{shown(text)} is no value of the field; {hint}{_some(spellings)}") from None
+
+
+def _some(spellings: Mapping[str, str]) -> str:
+    values = list(spellings.values())
+    return f"values are {', '.join(map(shown, values[:10]))}{', …' if len(values) > 10 else ''}"
+
+
+def _own_number(text: str) -> str:
+    sign, whole, decimals = _digits(text)
+    if len(decimals) > NUMBER_DECIMALS:
+        raise BadCell("too-many-decimals", f"{shown(text)} has more than {NUMBER_DECIMALS} decimals")
+    if len(whole) > MOST_NUMBER_DIGITS:
+        raise BadCell("number-out-of-range", f"{shown(text)} has over {MOST_NUMBER_DIGITS} digits before the point")
+    number = (whole or "0") + (f".{decimals}" if decimals else "")
+    return f"-{number}" if sign == "-" and number != "0" else number
+
+
+def _own_percent(text: str) -> str:
+    """In percent points, with the sign or without."""
+    return _own_number(text.removesuffix("%").rstrip())
+
+
+def _own_count(text: str) -> str:
+    if not _COUNT.fullmatch(text) or int(text) < 0:
+        raise BadCell("bad-number", f"{shown(text)} is not a whole number from 0 on, of at most 15 digits")
+    return str(int(text))
+
+
+def _own_money(text: str) -> str:
+    return money_shown(_money(text))
+
+
+def _own_flag(text: str) -> str:
+    return "true" if _flag(text) else "false"
+
+
+def _own_set(text: str) -> str | None:
+    return "|".join(_set(text)) or None
+
+
+OWN_SET = Kind("text", _own_set)
+_OWN: Mapping[TypeKind, Kind] = {
+    TypeKind.TEXT: PROSE,
+    TypeKind.NUMBER: Kind("text", _own_number),
+    TypeKind.COUNT: Kind("text", _own_count),
+    TypeKind.PERCENT: Kind("text", _own_percent),
+    TypeKind.MONEY: Kind("text", _own_money),
+    TypeKind.DATE: Kind("text", _day),
+    TypeKind.FLAG: Kind("text", _own_flag),
+    TypeKind.SET: OWN_SET,
+}
