@@ -47,7 +47,8 @@ class Age:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Field:
-    """`required` fields are never missing. `tested` is true where the flag holds and an index may serve it, or the set
+    """`required` fields are never missing, but for want of a rate; where others that need one are missing though they are
+    `given`, it is for the same. `tested` is true where the flag holds and an index may serve it, or the set
     as it is stored. `noun`, `clause` and `phrase` are how a filter reads: the subject of "is",
     what is so of a row when its flag holds, and a test in fewer words than with the noun."""
 
@@ -59,6 +60,7 @@ class Field:
     tested: Callable[[Sources], Sql] | None = None
     age: Age | None = None
     required: bool = False
+    given: Callable[[Sources], Sql] | None = None
     noun: str = ""
     clause: str = ""
     phrase: str = ""
@@ -150,6 +152,14 @@ def _chasing_paused(at: Sources) -> Sql:
     return sa.and_(at.row("chasing_paused"), sa.func.coalesce(until >= at.as_of, sa.true()))
 
 
+def _always(_at: Sources) -> Sql:
+    return sa.true()
+
+
+def _has_limit(at: Sources) -> Sql:
+    return sa.func.coalesce(at.row("credit_limit"), sa.literal_column("0")) != sa.literal_column("0")
+
+
 def _average_days_overdue(at: Sources) -> Sql:
     """From the sum of the due dates, counted from 1900; half up to four decimals by whole-number division."""
     number = sa.cast(at.metrics("open_invoices_overdue"), sa.Numeric)
@@ -207,6 +217,8 @@ def _line(name: str, type: Type, label: str, help: str = "", **more: Any) -> Fie
         more |= {"sql": _set(name), "tested": _stored(name)}
     if "age" in more:
         more["sql"] = more["age"].sql
+    if type is MONEY and more.get("required"):
+        more["given"] = _always
     more.setdefault("sql", _stored(name))
     return Field(name, type, label, help or label, **{"noun": label, **more})
 
@@ -240,7 +252,7 @@ CUSTOMER = Entity("customer", "customers", "One account in the ledger.", "custom
     _measured("contact_details_available", FLAG, "contact details available", "At least one contact exists", clause="whose contact details are available", required=True),
     _measured("country", COUNTRY, "country", "The customer's country, else the company's (ISO 3166-1 alpha-2)", example="= 'DE'"),
     _line("credit_limit", MONEY, "credit limit", "Missing: no limit"),
-    _measured("credit_limit_utilisation", PERCENT, "credit limit utilisation", "100 x balance_total / credit_limit; missing when the limit is missing or 0", example="> 80%"),
+    _measured("credit_limit_utilisation", PERCENT, "credit limit utilisation", "100 x balance_total / credit_limit; missing when the limit is missing or 0", given=_has_limit, example="> 80%"),
     _line("chasing_paused", FLAG, "customer chasing paused", "Pause set and not yet run out on the as-of day", clause="whose chasing is paused", required=True, sql=_chasing_paused),
     _line("currency", CURRENCY, "currency", "Account currency (ISO 4217)", required=True, example="= 'EUR'"),
     _line("days_since_created", DAYS, "days since created", "As-of day - day created in the ERP", example="< 90", noun="number of days since created", phrase="that was created {} days ago", age=Age(_stored("created_on"))),
@@ -274,7 +286,7 @@ CUSTOMER = Entity("customer", "customers", "One account in the ledger.", "custom
     _measured("average_days_to_pay", NUMBER, "average days to pay", "Mean of settled_on - issue_date over settled invoices"),
     _line("average_days_overdue", NUMBER, "average days overdue", "Mean of days_overdue over overdue invoices", sql=_average_days_overdue),
     _measured("amount_invoiced_12m", MONEY, "amount invoiced in the last 12 months", "Amounts of invoices issued in the 12 months that end on the as-of day", required=True),
-    _measured("largest_open_balance", MONEY, "largest open invoice balance", "Largest balance of an open invoice"),
+    _measured("largest_open_balance", MONEY, "largest open invoice balance", "Largest balance of an open invoice", given=lambda at: at.metrics("open_invoices") > sa.literal_column("0")),
     _line("tags", SET, "tags", "Customer tags"),
 ), metrics="customer_metrics")  # fmt: skip
 
@@ -284,7 +296,7 @@ GROUP = Entity("group", "groups", "One customer group (parent account).", "custo
     _measured("balance_total", MONEY, "balance total", "Sum of the members' balance total, in the base currency", required=True),
     _line("chasing_paused", FLAG, "chasing paused", "The group's own flag", clause="whose chasing is paused", required=True),
     _line("credit_limit", MONEY, "credit limit", "The group's own limit"),
-    _measured("credit_limit_utilisation", PERCENT, "credit limit utilisation", "100 x balance_total / credit_limit; missing when the limit is missing or 0"),
+    _measured("credit_limit_utilisation", PERCENT, "credit limit utilisation", "100 x balance_total / credit_limit; missing when the limit is missing or 0", given=_has_limit),
     _line("max_days_overdue", DAYS, "days overdue of the most overdue invoice", "Over the overdue invoices of all members; missing if none", noun="number of days overdue of the most overdue invoice", age=Age(_metric("overdue_since"))),
     _measured("open_invoices_due", COUNT, "open invoices due (not yet overdue)", "Over all members", required=True, noun="number of open invoices not yet overdue"),
     _measured("open_invoices_overdue", COUNT, "open invoices overdue", "Over all members", required=True, noun="number of overdue invoices"),

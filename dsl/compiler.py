@@ -512,8 +512,7 @@ class _Compiler:
         match node.function:
             case "SUM" if isinstance(node.operand, typed.Converted):
                 # Unlike NULL, NaN takes the sum it enters with it.
-                given = self.quantity(node.operand.operand).numerator
-                amount = sa.case((given.is_not(None), sa.func.coalesce(value, _NAN)))
+                amount = sa.case((self.is_given(node.operand.operand), sa.func.coalesce(value, _NAN)))
                 return Quantity(sa.func.nullif(sa.func.coalesce(sa.func.sum(amount), 0), _NAN), scale)
             case "SUM":
                 result = sa.func.coalesce(sa.func.sum(exact(value)), 0)
@@ -524,10 +523,19 @@ class _Compiler:
                 result = sa.func.min(value)
             case _:
                 result = sa.func.max(value)
-        if isinstance(node.operand, typed.Converted):
-            given = self.quantity(node.operand.operand).numerator
-            result = sa.case((sa.func.count(given) == sa.func.count(value), result))
-        return Quantity(result, scale)
+        operand = node.operand.operand if isinstance(node.operand, typed.Converted) else node.operand
+        given = sa.func.count().filter(self.is_given(operand))
+        return Quantity(
+            sa.case((given == sa.func.count(value), result)) if _needs_rate(node.operand) else result, scale
+        )
+
+    def is_given(self, operand: Operand) -> Test:
+        """Whether there is something to tell of a row: where its value is missing all the same, it lacks a rate."""
+        match operand:
+            case typed.FieldOf(row, Field(given=given)) if given is not None:
+                return given(self.sources(row))
+            case _:
+                return self.quantity(operand).numerator.is_not(None)
 
     def _first(self, node: typed.FirstOf) -> Sql:
         with self.opened(node.row) as frame:
@@ -667,6 +675,12 @@ class _WithAggregate(_Compiler):
 
     def plain(self, node: Operand) -> Sql:
         return self.value.numerator if node is self.aggregate and self.value else super().plain(node)
+
+
+def _needs_rate(operand: Operand) -> bool:
+    return isinstance(operand, typed.Converted) or (
+        isinstance(operand, typed.FieldOf) and operand.field.given is not None
+    )
 
 
 def _is_beside(row: Row) -> bool:

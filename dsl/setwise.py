@@ -290,15 +290,16 @@ class _Rows:
                 raise TypeError(operand)
 
     def field(self, row: Row, found: Field) -> Sql:
-        ledger = self.ledger
-        return found.sql(
-            Sources(
-                lambda name: self.table(row).c[name],
-                lambda name: self.metrics(row).c[name],
-                ledger.as_of,
-                ledger.related,
-                ledger.company,
-            )
+        return found.sql(self.sources(row))
+
+    def sources(self, row: Row) -> Sources:
+        table, metrics, ledger = self.table, self.metrics, self.ledger
+        return Sources(
+            lambda name: table(row).c[name],
+            lambda name: metrics(row).c[name],
+            ledger.as_of,
+            ledger.related,
+            ledger.company,
         )
 
     # ------------------------------------------------------------ quantities
@@ -364,10 +365,14 @@ class _Rows:
                 result = sa.func.max(value)
             case _:
                 assert_never(node.function)
-        if not isinstance(node.operand, typed.Converted):
-            return result
-        given = sa.func.count(self.single(node.operand.operand))
-        return sa.case((given == sa.func.count(value), result))
+        operand = node.operand.operand if isinstance(node.operand, typed.Converted) else node.operand
+        return sa.case((sa.func.count().filter(self.is_told(operand)) == sa.func.count(value), result))
+
+    def is_told(self, operand: Operand) -> Sql:
+        """Whether there is something of a row to be reduced; what is missing then lacks a rate."""
+        if isinstance(operand, FieldOf) and operand.field.given is not None:
+            return operand.field.given(self.sources(operand.row))
+        return self.single(operand).is_not(None)
 
 
 def _beside(row: Row, other: Row) -> Row | None:

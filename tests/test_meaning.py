@@ -20,6 +20,7 @@ from tests.oracle.evaluator import matches
 from tests.oracle.evaluator import matching_rows as expected_rows
 from tests.oracle.generate import random_filter
 from tests.test_imports import make_company
+from tests.test_setwise import setwise
 from tests.worlds import FILTERS, FIRST_SEED, LEDGERS, OWN_CATALOG, Loaded, load
 
 
@@ -83,6 +84,24 @@ DAYS = (
     "payment.date + 30 > today - (2026-02-01 - 2026-01-01)",
     "FIRST(invoice.is_overdue BY due_date) = true AND customer.balance_due < 50% * customer.balance_total",
 )
+
+
+# Where a member's metric lacks a rate its group's total is not known, rather than the sum of the others.
+UNRATED = tuple(
+    f"{function}(customer.{field}) {test}"
+    for function in ("SUM", "AVG", "MAX")
+    for field in ("balance_total", "balance_overdue", "largest_open_balance", "credit_limit_utilisation")
+    for test in ("IS MISSING", "<= 500")
+)
+
+
+@pytest.mark.parametrize("text", UNRATED)
+def test_what_a_group_comes_to_without_a_rate(loaded: Loaded, text: str) -> None:
+    analysis = analyze(text, CATALOG, level="group")
+    assert analysis.tree is not None
+    expected = sorted(matches(analysis.tree, loaded.world, level="group"))
+    assert loaded.source_ids(analysis.lowered) == expected
+    assert setwise(loaded.database, loaded.question, analysis.checked) == expected
 
 
 @pytest.mark.parametrize("text", [*PERCENTAGES, *DAYS])

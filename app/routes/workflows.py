@@ -65,21 +65,21 @@ def list_workflows(caller: Reader, request: Request) -> Response:
 
 
 @workflows.post("/workflows", status_code=HTTPStatus.CREATED)
-def create_workflow(edited: feature.Edited, caller: Writer, request: Request) -> Response:
+def create_workflow(caller: Writer, edited: feature.Edited, request: Request) -> Response:
     """A workflow from a filter, or from its parts."""
     made = feature.create(request.app.state.database, caller.company, edited, caller.name)
     return _workflow(made, caller, HTTPStatus.CREATED, Location=f"/v1/workflows/{made.id}")
 
 
 @workflows.get("/workflows/{id}")
-def read_workflow(workflow_id: Id, caller: Reader, request: Request) -> Response:
+def read_workflow(caller: Reader, workflow_id: Id, request: Request) -> Response:
     """A workflow as text and in parts. `problems`: what is wrong with it by now."""
     return _workflow(feature.read(request.app.state.reads, caller.company, workflow_id), caller)
 
 
 @workflows.put("/workflows/{id}")
 def change_workflow(
-    workflow_id: Id, edited: feature.Edited, caller: Writer, request: Request, expected: Expected
+    caller: Writer, workflow_id: Id, edited: feature.Edited, request: Request, expected: Expected
 ) -> Response:
     """A new version; the former ones stay. 409 when another change came first."""
     database = request.app.state.database
@@ -87,20 +87,20 @@ def change_workflow(
 
 
 @workflows.delete("/workflows/{id}", status_code=HTTPStatus.NO_CONTENT)
-def remove_workflow(workflow_id: Id, caller: Writer, request: Request, expected: Expected) -> Response:
+def remove_workflow(caller: Writer, workflow_id: Id, request: Request, expected: Expected) -> Response:
     """Its runs stay."""
     feature.remove(request.app.state.database, caller.company, workflow_id, expected)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 @workflows.get("/workflows/{id}/versions")
-def list_versions(workflow_id: Id, caller: Reader, request: Request) -> Response:
+def list_versions(caller: Reader, workflow_id: Id, request: Request) -> Response:
     """Every version, who made it and when; the newest first."""
     return answer({"versions": feature.versions(request.app.state.reads, caller.company, workflow_id)})
 
 
 @workflows.post("/workflows/{id}/diff")
-def diff_workflow(workflow_id: Id, proposed: feature.Proposed, caller: Reader, request: Request) -> Response:
+def diff_workflow(caller: Reader, workflow_id: Id, proposed: feature.Proposed, request: Request) -> Response:
     """Who would enter and who would leave by an edit, and the overdue money of both."""
     return answer(feature.diff(request.app.state.reads, caller.company, workflow_id, proposed))
 
@@ -154,7 +154,7 @@ def _asked(workflow_id: int, looking: _Looking, caller: Reader, request: Request
 
 
 @workflows.post("/workflows/{id}/preview")
-def preview_workflow(workflow_id: Id, looking: _Page, caller: Reader, request: Request) -> Response:
+def preview_workflow(caller: Reader, workflow_id: Id, looking: _Page, request: Request) -> Response:
     """Whom a workflow targets, and who is held back because of a pause."""
     state = request.app.state
     asked = queries.Paged.model_validate(_asked(workflow_id, looking, caller, request))
@@ -163,10 +163,10 @@ def preview_workflow(workflow_id: Id, looking: _Page, caller: Reader, request: R
 
 @workflows.post("/workflows/{id}/preview/{rows}")
 def preview_workflow_rows(
+    caller: Reader,
     workflow_id: Id,
     rows: Literal["invoices", "payments", "credit-notes"],
     looking: _Page,
-    caller: Reader,
     request: Request,
 ) -> Response:
     """The matching rows of the customers that a workflow targets."""
@@ -178,7 +178,7 @@ def preview_workflow_rows(
 
 @workflows.post("/workflows/{id}/preview.{form}")
 def export_workflow(
-    workflow_id: Id, form: Literal["csv", "ndjson"], looking: _Whole, caller: Reader, request: Request
+    caller: Reader, workflow_id: Id, form: Literal["csv", "ndjson"], looking: _Whole, request: Request
 ) -> Response:
     """All that a workflow targets, streamed."""
     state = request.app.state
@@ -189,14 +189,14 @@ def export_workflow(
 
 
 @workflows.post("/workflows/{id}/funnel")
-def funnel_of_workflow(workflow_id: Id, looking: _Looking, caller: Reader, request: Request) -> Response:
+def funnel_of_workflow(caller: Reader, workflow_id: Id, looking: _Looking, request: Request) -> Response:
     """What each condition of a workflow does."""
     asked = queries.Dated.model_validate(_asked(workflow_id, looking, caller, request))
     return answer(queries.funnel(request.app.state.reads, caller.company, asked))
 
 
 @workflows.post("/workflows/{id}/forecast")
-def forecast_of_workflow(workflow_id: Id, looking: _Ahead, caller: Reader, request: Request) -> Response:
+def forecast_of_workflow(caller: Reader, workflow_id: Id, looking: _Ahead, request: Request) -> Response:
     """Whom a workflow would target on each of the next days if nobody paid."""
     state = request.app.state
     asked = queries.Forecasting.model_validate(_asked(workflow_id, looking, caller, request))
@@ -208,9 +208,9 @@ def forecast_of_workflow(workflow_id: Id, looking: _Ahead, caller: Reader, reque
 
 @workflows.post("/workflows/{id}/runs", status_code=HTTPStatus.CREATED)
 def start_run(
+    caller: Writer,
     workflow_id: Id,
     starting: feature.Starting,
-    caller: Writer,
     request: Request,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Response:
@@ -229,7 +229,7 @@ Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE)]
 
 @workflows.get("/workflows/{id}/runs")
 def list_runs_of_workflow(
-    workflow_id: Id, caller: Reader, request: Request, limit: Limit = 50, before: str | None = None
+    caller: Reader, workflow_id: Id, request: Request, limit: Limit = 50, before: str | None = None
 ) -> Response:
     """The newest first; `before` is the id of the last one seen."""
     reads = request.app.state.reads
@@ -246,15 +246,15 @@ def list_runs(caller: Reader, request: Request, limit: Limit = 50, before: str |
 
 
 @runs.get("/{id}")
-def read_run(run_id: Id, caller: Reader, request: Request) -> Response:
+def read_run(caller: Reader, run_id: Id, request: Request) -> Response:
     """What was run, as of which day, and how many rows of each kind it has."""
     return answer(feature.read_run(request.app.state.reads, caller.company, run_id))
 
 
 @runs.get("/{id}/compare")
 def compare_runs(
-    run_id: Id,
     caller: Reader,
+    run_id: Id,
     request: Request,
     other: Annotated[str | None, Query(alias="with")] = None,
     after: str | None = None,
@@ -266,7 +266,7 @@ def compare_runs(
 
 
 @runs.get("/{id}/{kind}.{form}")
-def export_run(run_id: Id, kind: Kind, form: Literal["csv", "ndjson"], caller: Reader, request: Request) -> Response:
+def export_run(caller: Reader, run_id: Id, kind: Kind, form: Literal["csv", "ndjson"], request: Request) -> Response:
     """All rows of a run, streamed; those held back say so."""
     state = request.app.state
     timeout = state.settings.export_timeout_ms
@@ -276,9 +276,9 @@ def export_run(run_id: Id, kind: Kind, form: Literal["csv", "ndjson"], caller: R
 
 @runs.get("/{id}/{kind}")
 def rows_of_run(
+    caller: Reader,
     run_id: Id,
     kind: Kind,
-    caller: Reader,
     request: Request,
     held_back: bool = False,
     after: str | None = None,
@@ -300,7 +300,7 @@ def read_webhook(caller: Admin, request: Request) -> Response:
 
 
 @workflows.put("/webhook")
-def set_webhook(hook: feature.Hook, caller: Admin, request: Request) -> Response:
+def set_webhook(caller: Admin, hook: feature.Hook, request: Request) -> Response:
     """Tell this address of every run; the answer has the secret that signs what is sent, this once."""
     state = request.app.state
     private = state.settings.webhook_private
