@@ -99,7 +99,7 @@ def test_every_call_of_v1_needs_a_key(client: TestClient) -> None:
     assert len(calls) > 15
     for method, path in calls:
         body = {**FILTER, "text": "", "cursor": 0} if path.endswith("complete") else FILTER
-        response = client.request(method, path, json=body if method == "post" else None)
+        response = client.request(method, path, json=body if method in ("post", "put") else None)
         assert response.status_code == 401, path
 
 
