@@ -18,7 +18,7 @@ from app.kept import Keeper
 from app.metrics import Metrics, Observed
 from app.migrate import is_current
 from app.problems import Problem
-from app.routes.callers import Admin, Reader
+from app.routes.callers import Admin, Reader, forget_callers
 from app.routes.exact import ExactRoute, answer
 from app.routes.exports import CSV, NDJSON, streamed
 from app.routes.workflows import runs, workflows
@@ -216,7 +216,7 @@ def list_fields(caller: Reader, request: Request) -> Response:
 def define_field(entity: str, name: str, asked: fields.Definition, caller: Admin, request: Request) -> Response:
     """Defines a field, or makes it what is sent; values that do not fit are named, and nothing is changed."""
     defined = fields.define(request.app.state.database, caller.company, entity, name, asked)
-    _forget_callers(request)
+    forget_callers(request)
     return answer(defined)
 
 
@@ -224,13 +224,8 @@ def define_field(entity: str, name: str, asked: fields.Definition, caller: Admin
 def remove_field(entity: str, name: str, caller: Admin, request: Request) -> Response:
     """Takes a field away; its values stay, as text."""
     fields.remove(request.app.state.database, caller.company, entity, name)
-    _forget_callers(request)
+    forget_callers(request)
     return Response(status_code=HTTPStatus.NO_CONTENT)
-
-
-def _forget_callers(request: Request) -> None:
-    """With what their companies had defined. Whoever is being looked up just now still goes into the old ones."""
-    request.app.state.callers = known_callers()
 
 
 # ---------------------------------------------------------------- records

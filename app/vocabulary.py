@@ -1,15 +1,23 @@
 """What a company has defined for its filters: read in its own transaction, wherever a filter or a file is."""
 
-from psycopg.rows import kwargs_row
+from psycopg.rows import kwargs_row, tuple_row
 
 from app.database import Connection
 from dsl import CATALOG, Catalog
-from dsl.catalog import Custom, custom_type, with_custom
+from dsl.catalog import Custom, custom_type, with_custom, with_segments
 from dsl.types import Kind
 
 
 def catalog_of(connection: Connection) -> Catalog:
-    return with_custom(CATALOG, fields_of(connection))
+    return with_segments(with_custom(CATALOG, fields_of(connection)), segments_of(connection))
+
+
+def segments_of(connection: Connection) -> dict[str, str]:
+    """Their filters by name."""
+    return dict(connection.cursor(row_factory=tuple_row).execute(_SEGMENTS).fetchall())
+
+
+_SEGMENTS = "SELECT name, filter FROM segment WHERE company_id = current_setting('app.company_id')::bigint"
 
 
 def fields_of(connection: Connection) -> list[Custom]:

@@ -32,6 +32,7 @@ Document = dict[str, Any]
 
 workflow_app = typer.Typer(help="Filters that are stored, and run.", no_args_is_help=True)
 runs_app = typer.Typer(help="Audiences that were fixed.", no_args_is_help=True)
+segment_app = typer.Typer(help="Named filters that others are built on.", no_args_is_help=True)
 webhook_app = typer.Typer(help="Who is told of runs.", no_args_is_help=True)
 
 OfWorkflow = Annotated[str, typer.Argument(metavar="WORKFLOW", help="its name, or its number")]
@@ -52,6 +53,7 @@ WHO = "command line"
 def add_workflow_commands(app: typer.Typer) -> None:
     app.add_typer(workflow_app, name="workflow")
     app.add_typer(runs_app, name="runs")
+    app.add_typer(segment_app, name="segment")
     app.add_typer(webhook_app, name="webhook")
     for command in (run, funnel, forecast, overlap, worker):
         app.command()(command)
@@ -453,6 +455,63 @@ def overlap(as_of: AsOf = None, limit: Limit = 50, company: OfCompany = None, fo
     gaps = found["gaps"]
     printing.say(f"\nin none: {gaps['untargeted']} of {gaps['overdue']} overdue, of {gaps['customers']:,} customers")
     return printing.table(gaps["largest"], numbers=["balance_overdue"])
+
+
+# ---------------------------------------------------------------- segments
+
+
+@segment_app.command("define")
+def define_segment(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    filter: Filter,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what it would touch")] = False,
+    company: OfCompany = None,
+    format: TableOrJson = "table",
+) -> None:
+    """Make a segment, or change it: customer IN SEGMENT 'NAME' is then a condition."""
+    body = workflows.Segment(filter=filter, dry_run=dry_run)
+    with _of_company(company) as (database, of):
+        found = workflows.define_segment(database, of, name, body, WHO)
+    _segment(found, format)
+
+
+@segment_app.command("show")
+def show_segment(
+    name: Annotated[str, typer.Argument(metavar="NAME")], company: OfCompany = None, format: TableOrJson = "table"
+) -> None:
+    """Show who is in a segment, and what is built on it."""
+    with _of_company(company) as (database, of):
+        found = workflows.read_segment(database, of, name)
+    _segment(found, format)
+
+
+def _segment(found: Document, format: str) -> None:
+    if format == "json":
+        return write_json(found)
+    printing.say(f"{found['filter']}\n{found['english'] or 'it is no longer right:'}")
+    printing.draw_documents(found["filter"], found["problems"])
+    touches = found["touches"]
+    used = [f"workflow {one['id']} '{one['name']}'" for one in touches["workflows"]]
+    used += [f"segment '{one}'" for one in touches["segments"]]
+    return printing.say(f"used by {', '.join(used)}" if used else "used by nothing")
+
+
+@segment_app.command("list")
+def list_segments(company: OfCompany = None, format: TableOrJson = "table") -> None:
+    """List the segments."""
+    with _of_company(company) as (database, of):
+        found = workflows.list_segments(database, of)
+    if format == "json":
+        return write_json({"segments": found})
+    return printing.table([{name: one[name] for name in ("name", "version", "filter")} for one in found])
+
+
+@segment_app.command("remove")
+def remove_segment(name: Annotated[str, typer.Argument(metavar="NAME")], company: OfCompany = None) -> None:
+    """Remove a segment that nothing is built on."""
+    with _of_company(company) as (database, of):
+        workflows.remove_segment(database, of, name)
+    printing.note(f"removed '{name}'")
 
 
 # ---------------------------------------------------------------- by themselves

@@ -181,6 +181,15 @@ class In(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class InSegment(Node):
+    """`customer IN SEGMENT 'High risk'`: the customer at hand is in what another filter describes."""
+
+    segment: str
+    negated: bool = False
+    name_span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Rolling(Node):
     """`LAST 30 DAYS`, `NEXT 2 WEEKS`."""
 
@@ -251,4 +260,4 @@ class Or(Node):
     conditions: "tuple[Condition, ...]"
 
 
-Condition = Comparison | Between | In | InPeriod | Has | Missing | Bare | Block | Not | And | Or
+Condition = Comparison | Between | In | InPeriod | InSegment | Has | Missing | Bare | Block | Not | And | Or

@@ -48,7 +48,7 @@ def _spoken_of(node: typed.Node) -> Iterator[Row]:
     match node:
         case typed.Not():
             return
-        case FieldOf(row):
+        case FieldOf(row) | typed.InSegment(row):
             yield row
         case typed.Block(row=row) | typed.Aggregated(row=row) | typed.FirstOf(row=row):
             yield from _upwards(row.owner)

@@ -5,7 +5,7 @@ The name check, types, SQL, English, completion, the catalog endpoint and the do
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -401,10 +401,11 @@ PROMISE = Entity("promise", "promises", "One promise to pay.", "promise_current"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Catalog:
-    """The entities a company's filters can name."""
+    """The entities a company's filters can name, and the filters that are its segments."""
 
     entities: Mapping[str, Entity]
     to_one: Sequence[str] = ("customer", "group", "company")
+    segments: Mapping[str, str] = field(default_factory=dict)
 
     def field(self, entity: str | None, name: str) -> Field | None:
         found = self.entities.get(entity) if entity else None
@@ -479,6 +480,16 @@ def _with_custom(catalog: Catalog, fields: tuple[Custom, ...]) -> Catalog:
         if own := _fields(*(_custom_line(field) for field in fields if field.entity == name)):
             entities[name] = replace(entities[name], fields={**entities[name].fields, **own})
     return replace(catalog, entities=entities)
+
+
+def with_segments(catalog: Catalog, segments: Mapping[str, str]) -> Catalog:
+    """The catalog of a company that has these segments, texts by name: the same one as long as they are the same."""
+    return _with_segments(catalog, tuple(sorted(segments.items()))) if segments else catalog
+
+
+@lru_cache(maxsize=1_000)
+def _with_segments(catalog: Catalog, segments: tuple[tuple[str, str], ...]) -> Catalog:
+    return replace(catalog, segments=dict(segments))
 
 
 def _custom_line(field: Custom) -> Field:

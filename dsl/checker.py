@@ -10,18 +10,22 @@ from dsl import ast, typed
 from dsl.arithmetic import ArithmeticChecker
 from dsl.catalog import CUSTOM, CUSTOMIZED, Catalog, Entity, Field
 from dsl.constants import is_reversed
-from dsl.diagnostics import Diagnostic, Fix, Span, did_you_mean
+from dsl.diagnostics import Diagnostic, FilterError, Fix, Span, did_you_mean
 from dsl.formatter import format_filter, format_operand, format_period
 from dsl.literals import quoted
+from dsl.lowering import lower
 from dsl.money import in_shared_currency
 from dsl.negation import negations, none_at_all, opposite, positive_rows
 from dsl.operators import BETWEEN, COMPARISONS, EQUAL, HAS, IN, IN_PERIOD, MISSING, Operator, written_for
-from dsl.parser import DEFAULT_LIMITS, Limits
+from dsl.parser import DEFAULT_LIMITS, Limits, parse
 from dsl.typed import FieldOf, Filter, Operand, Predicate, Role, Row, Value
 from dsl.types import COUNT, DATE, FLAG, MONEY, NUMBER, PERCENT, QUANTITIES, TEXT, Kind, Type
 from dsl.values import Brought, Found, Given, Parameters, Source, Stop, Untyped, bracketed, suggestion, with_article
 
 Level = Literal["customer", "group"]
+
+
+SEGMENTS_DEEP = 4
 
 
 def check(
@@ -31,12 +35,14 @@ def check(
     level: Level = "customer",
     parameters: Parameters | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    within: tuple[str, ...] = (),
 ) -> tuple[Filter | None, list[Diagnostic]]:
     """The typed filter, or everything that is wrong with it.
 
-    Without `parameters` the filter's own stay unbound; with them each must have a value.
+    Without `parameters` the filter's own stay unbound; with them each must have a value. `within`: the segments that
+    this is a filter of, the outermost first.
     """
-    checker = _Checker(catalog, parameters, limits, level=level)
+    checker = _Checker(catalog, parameters, limits, level=level, within=within)
     condition = checker.condition(tree, checker.top)
     checker.closing_checks(tree, condition)
     filter_ = Filter(checker.root, condition) if condition is not None and not checker.problems else None
@@ -55,6 +61,7 @@ class _Scope:
 @dataclass
 class _Checker(ArithmeticChecker):
     level: Level = "customer"
+    within: tuple[str, ...] = ()
     _numbers: int = 0
 
     def __post_init__(self) -> None:
@@ -75,20 +82,18 @@ class _Checker(ArithmeticChecker):
                     hint=suggestion(name, self.used),
                 )
         if condition is not None:
-            scopes = sum(
-                isinstance(node, typed.Block | typed.Aggregated | typed.FirstOf) for node in typed.nodes(condition)
-            )
-            bare = {
-                node.row for node in typed.nodes(condition) if isinstance(node, FieldOf) and node.row.role is Role.BARE
-            }
-            if scopes + len(bare) > self.limits.scopes:
-                self.report(
-                    "too-large",
-                    f"The filter looks at {scopes + len(bare)} kinds of rows; at most "
-                    f"{self.limits.scopes} are allowed.",
-                    tree.span,
-                    hint="Split the filter.",
-                )
+            self._check_size(tree, condition)
+
+    def _check_size(self, tree: ast.Condition, condition: Predicate) -> None:
+        """What a filter's segments ask counts like what it asks itself."""
+        scopes, conditions = _size(condition)
+        if scopes > self.limits.scopes:
+            found = f"The filter looks at {scopes} kinds of rows; at most {self.limits.scopes} are allowed."
+            self.report("too-large", found, tree.span, hint="Split the filter.")
+        elif conditions > self.limits.conditions:
+            most = f"at most {self.limits.conditions} are allowed"
+            found = f"The filter has {conditions} conditions with those of its segments; {most}."
+            self.report("too-large", found, tree.span, hint="Split the filter.")
 
     # ------------------------------------------------------------ conditions
 
@@ -121,6 +126,8 @@ class _Checker(ArithmeticChecker):
                 return self._one_entity(node, self._in(node, scope))
             case ast.InPeriod():
                 return self._one_entity(node, self._in_period(node, scope))
+            case ast.InSegment():
+                return self._in_segment(node, scope)
             case ast.Has():
                 return self._one_entity(node, self._has(node, scope))
             case ast.Missing(operand, negated):
@@ -250,6 +257,53 @@ class _Checker(ArithmeticChecker):
         self._fits(IN_PERIOD, operand.type, node)
         low, high = _period(node.period)
         return typed.Range(IN_PERIOD, operand, low, high, node.negated, format_period(node.period), node.span)
+
+    # ------------------------------------------------------------ segments
+
+    def _in_segment(self, node: ast.InSegment, scope: _Scope) -> Predicate:
+        name = node.segment
+        if name in self.within:
+            path = " in ".join(map(quoted, (name, *reversed(self.within[self.within.index(name) :]))))
+            raise self.stop("segment-cycle", f"The segment {quoted(name)} would be in itself: {path}.", node.name_span)
+        if len(self.within) >= SEGMENTS_DEEP:
+            raise self.stop("too-large", f"Segments can be nested {SEGMENTS_DEEP} times at most.", node.name_span)
+        members = self._members(node)
+        return typed.InSegment(scope.customer, name, members, lower(members), node.negated, node.span)
+
+    def _members(self, node: ast.InSegment) -> Filter:
+        """What the segment describes. It has to be right itself, with all that it builds on."""
+        text = self.catalog.segments.get(node.segment)
+        if text is None:
+            raise self._unknown_segment(node)
+        found: Filter | None = None
+        problems: list[Diagnostic] = []
+        try:
+            within = (*self.within, node.segment)
+            tree = parse(text, self.limits)
+            found, problems = check(tree, self.catalog, parameters={}, limits=self.limits, within=within)
+        except FilterError as wrong:
+            problems = list(wrong.diagnostics)
+        if found is not None:
+            return found
+        code = problems[0].code if problems[0].code in ("segment-cycle", "too-large") else "broken-segment"
+        said = problems[0].message if code != "broken-segment" else (
+            f"The segment {quoted(node.segment)} is wrong itself: {problems[0].message}"
+        )  # fmt: skip
+        raise self.stop(code, said, node.name_span)
+
+    def _unknown_segment(self, node: ast.InSegment) -> Stop:
+        known = self.catalog.segments
+        guesses = did_you_mean(node.segment, known)
+        return self.stop(
+            "unknown-segment",
+            f"There is no segment {quoted(node.segment)}.",
+            node.name_span,
+            expected=sorted(known),
+            hint=f"There are {', '.join(map(quoted, sorted(known)[:20]))}." if known else "There is no segment yet.",
+            fixes=[Fix(f"Did you mean {quoted(guess)}?", node.name_span, quoted(guess)) for guess in guesses],
+        )
+
+    # ------------------------------------------------------------ sets and operators
 
     def _has(self, node: ast.Has, scope: _Scope) -> Predicate:
         operand = self._typed_operand(node.operand, scope)
@@ -621,3 +675,13 @@ def _example(operand: Operand | None) -> str:
     if isinstance(operand, FieldOf) and operand.field.example:
         return operand.field.example
     return "> 0" if operand and operand.type.kind in QUANTITIES else "IS NOT MISSING"
+
+
+def _size(condition: Predicate) -> tuple[int, int]:
+    """How many kinds of rows are looked at, and how many conditions there are, in segments too."""
+    nodes = list(typed.nodes(condition))
+    bare = {node.row for node in nodes if isinstance(node, FieldOf) and node.row.role is Role.BARE}
+    scopes = len(bare) + sum(isinstance(node, typed.Block | typed.Aggregated | typed.FirstOf) for node in nodes)
+    conditions = sum(isinstance(node, typed.Test) for node in nodes)
+    inside = [_size(node.members.condition) for node in nodes if isinstance(node, typed.InSegment)]
+    return scopes + sum(size[0] for size in inside), conditions + sum(size[1] for size in inside)

@@ -237,11 +237,21 @@ class _Compiler:
                 return sa.and_(self.exists(row, typed.TRUE), ~self.exists(row, typed.Not(inner)))
             case typed.Holds(operand):
                 return self.tested(operand)
+            case typed.InSegment():
+                return self.in_segment(node)
             case typed.Compare() | typed.Range() | typed.OneOf() | typed.Absent():
                 grouped = self._grouped(node)
                 return self.test(node) if grouped is None else grouped
             case _:
                 assert_never(node)
+
+    def in_segment(self, node: typed.InSegment) -> Test:
+        """The ids of the members are a question of their own."""
+        inner = _Compiler(self.question, _measured_beside(_fields_of(node.explicit)))
+        members = inner.open_root(node.explicit.root)
+        ids = members.select(members.column("id"), where=[inner.predicate(node.explicit.condition)])
+        key = self.frame(node.row).column("id")
+        return key.not_in(ids) if node.negated else key.in_(ids)
 
     def exists(self, row: Row, condition: Predicate) -> sa.Exists:
         with self.opened(row) as frame:

@@ -314,6 +314,7 @@ class _Place:
             yield Item("NOT", "NOT", "keyword", "the opposite")
 
     def _inside_condition(self) -> Iterator[Item]:
+        yield from self._segments()
         yield from self._operators()
         yield from self._joiners()
         yield from self._values()
@@ -322,6 +323,18 @@ class _Place:
             yield from self._operands()
         if self._followed_by("(") and _is_quantifier(self._word(-2)) and self._word(-1) != "(":
             yield Item("(", "(", "keyword", "what holds of it")
+
+    def _segments(self) -> Iterator[Item]:
+        """Of `customer IN SEGMENT 'name'` what is still to come."""
+        subject, *begun = self.test
+        if subject not in ("customer", ast.Name(None, "customer")) or not self.catalog.segments:
+            return
+        for words in (["IN", "SEGMENT"], ["NOT", "IN", "SEGMENT"]):
+            if begun == words:
+                yield from (_value_item(quoted(name)) for name in sorted(self.catalog.segments))
+            elif begun == words[: len(begun)]:
+                rest = " ".join(words[len(begun) :])
+                yield Item(rest, rest, "operator", "is among the members of a segment")
 
     def _operators(self) -> Iterator[Item]:
         """The operators that fit the operand on the left, or the rest of one that is begun."""

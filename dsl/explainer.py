@@ -69,6 +69,8 @@ class _English:
         if test := _as_test(node):
             return self.test(test)
         match node:
+            case typed.InSegment():
+                return self.in_segment(node)
             case typed.And() | typed.Or():
                 return f"({self.whole(node)})"
             case typed.Constant(value):
@@ -83,6 +85,12 @@ class _English:
                 return f"not among those {self.bracketed(inner)}"
             case _:
                 raise TypeError(node)
+
+    def in_segment(self, node: typed.InSegment) -> str:
+        said = f"{'not ' if node.negated else ''}in the segment {quoted(node.segment)}"
+        if node.row == self.subject:
+            return f"that {'are' if self.several else 'is'} {said}"
+        return f"whose {node.row.entity.english} is {said}"
 
     def having(self, row: Row, rows: str, condition: Predicate) -> str:
         """Rows of the subject, or of the one that the subject belongs to: an invoice's customer has payments."""

@@ -36,6 +36,8 @@ def _condition(node: ast.Condition, around: int) -> str:
             return f"{format_operand(operand)} {_not(negated)}IN {_list(values)}"
         case ast.InPeriod(operand, period, negated):
             return f"{format_operand(operand)} {_not(negated)}IN {format_period(period)}"
+        case ast.InSegment(segment, negated):
+            return f"customer {_not(negated)}IN SEGMENT {quoted(segment)}"
         case ast.Has(operand, _, (value,), False, negated):
             return f"{format_operand(operand)} {_not(negated)}HAS {format_operand(value)}"
         case ast.Has(operand, quantifier, values, _, negated):

@@ -15,6 +15,7 @@ from dsl.typed import (
     FieldOf,
     Filter,
     Holds,
+    InSegment,
     Not,
     OneOf,
     Operand,
@@ -39,7 +40,7 @@ def _known(node: Predicate, *, meant: bool) -> Predicate:
     There a condition on a missing value counts as met, so that its negation is not.
     """
     match node:
-        case Constant() | Absent():
+        case Constant() | Absent() | InSegment():
             return node
         case Compare() | Range() | OneOf() | Holds():
             return _test(node, meant=meant)

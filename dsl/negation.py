@@ -162,7 +162,7 @@ def _flipped(condition: ast.Condition, entity: Entity, catalog: Catalog) -> ast.
             flipped = replace(condition, operator=_FLIPPED[operator])
             unknown = [ast.Missing(side) for side in (left, right) if _may_be_missing(side, catalog)]
             return ast.Or((flipped, *unknown)) if unknown else flipped
-        case ast.Comparison() | ast.Between() | ast.In() | ast.InPeriod() | ast.Has() | ast.Missing():
+        case ast.Comparison() | ast.Between() | ast.In() | ast.InPeriod() | ast.InSegment() | ast.Has() | ast.Missing():
             return replace(condition, negated=not condition.negated)
         case ast.Block("ANY"):
             return replace(condition, quantifier="NO")

@@ -288,6 +288,15 @@ class _Builder(Transformer[Token, Tree]):
             _operand(operand), cast(ast.Rolling, period), "NOT" in _words(children), span=_span(children)
         )
 
+    def in_segment(self, children: list[object]) -> ast.Condition:
+        subject, name = _nodes(children)[0], cast(Token, children[-1])
+        if not isinstance(subject, ast.Name) or (subject.entity, subject.field) != (None, "customer"):
+            fix = Fix("Ask it of the customer", subject.span, "customer")
+            wrong = Diagnostic("not-a-customer", "Only a customer can be in a segment.", subject.span, fixes=(fix,))
+            return _wrong(wrong)
+        named = cast(ast.Text, self.text([name])).value
+        return ast.InSegment(named, "NOT" in _words(children[:-1]), _span([name]), span=_span(children))
+
     def has_one(self, children: list[object]) -> ast.Condition:
         operand, value = map(_operand, _nodes(children))
         return ast.Has(operand, "ANY", (value,), False, "NOT" in _words(children), span=_span(children))
@@ -577,7 +586,9 @@ def _over_limits(tree: ast.Node, limits: Limits) -> Iterator[Diagnostic]:
         yield _limit(f"The filter has {scopes} blocks and aggregates", f"{limits.scopes}", tree.span)
 
 
-_LEAF_CONDITIONS = (ast.Comparison, ast.Between, ast.In, ast.InPeriod, ast.Has, ast.Missing, ast.Bare)
+_LEAF_CONDITIONS = (
+    ast.Comparison, ast.Between, ast.In, ast.InPeriod, ast.InSegment, ast.Has, ast.Missing, ast.Bare,
+)  # fmt: skip
 
 
 def _limit(what: str, most: str, span: Span) -> Diagnostic:
@@ -609,7 +620,8 @@ _SAID = {
     "_AND": "AND", "_OR": "OR", "_IN": "IN", "_IS": "IS", "_HAS": "HAS", "_BETWEEN": "BETWEEN", "_WITH": "WITH",
     "_WHERE": "WHERE", "_BY": "BY", "STARTS": "STARTS WITH", "ENDS": "ENDS WITH", "MISSING": "MISSING", "NOT": "NOT",
     "CONTAINS": "CONTAINS", "ANY": "ANY", "ALL": "ALL", "NO": "NO", "DESC": "DESC", "LAST": "LAST", "NEXT": "NEXT",
-    "THIS": "THIS", "UNIT": "a unit of time (DAYS, WEEKS, MONTHS, YEARS)", "QUARTER": "QUARTER", "NAME": "a name",
+    "THIS": "THIS",
+    "SEGMENT": "SEGMENT", "UNIT": "a unit of time (DAYS, WEEKS, MONTHS, YEARS)", "QUARTER": "QUARTER", "NAME": "a name",
     "LPAR": "(", "RPAR": ")", "COMMA": ",", "NUMBER": "a number", "CURRENCY": "a currency",
 }  # fmt: skip
 # Where a comparison may follow, so may all of these.
@@ -618,7 +630,7 @@ _AN_OPERATOR = "an operator (= != < <= > >=, BETWEEN, IN, CONTAINS, STARTS WITH,
 _STARTS_VALUE = {"TEXT", "DATE", "PERCENT", "TODAY", "TRUE", "PARAMETER", "COUNT", "REDUCE", "FIRST"}
 _TYPABLE = {"AND", "OR", "IN", "IS", "HAS", "BETWEEN", "WITH", "WHERE", "BY", "STARTS", "ENDS", "MISSING", "NOT",
             "CONTAINS", "ANY", "ALL", "NONE", "DESC", "LAST", "NEXT", "THIS", "DAYS", "WEEKS", "MONTHS", "YEARS",
-            "QUARTER", "WEEK", "MONTH", "YEAR"}  # fmt: skip
+            "SEGMENT", "QUARTER", "WEEK", "MONTH", "YEAR"}  # fmt: skip
 _WORD = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\w+|==|<>|=>|=<|&&|\|\||\S", re.ASCII)
 
 

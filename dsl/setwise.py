@@ -231,6 +231,10 @@ class _Rows:
                 return _two_valued(self.missing(operand), negated)
             case typed.Holds(operand):
                 return _two_valued(self.plain(operand))
+            case typed.InSegment(row, _, members, _, negated):
+                ids = self.sets.kept(members, lambda: self.sets.ids(members.root, members.condition))
+                member = self.beside(ids, row).c.id
+                return member.is_(None) if negated else member.is_not(None)
             case typed.Exists():
                 raise TypeError("a filter is translated set by set before it is lowered")
             case _:

@@ -254,6 +254,18 @@ class Holds(_Predicate):
 
 
 @dataclass(frozen=True, slots=True)
+class InSegment(_Predicate):
+    """The row is among the members that another filter describes: as it was checked, and with every EXISTS explicit."""
+
+    row: Row
+    segment: str
+    members: "Filter"
+    explicit: "Filter"
+    negated: bool = False
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Block(_Predicate):
     quantifier: Literal["ANY", "NO", "ALL"]
     row: Row
@@ -288,7 +300,7 @@ class Or(_Predicate):
 
 
 Test = Compare | Range | OneOf | Absent | Holds
-Predicate = Constant | Test | Block | Exists | Not | And | Or
+Predicate = Constant | Test | InSegment | Block | Exists | Not | And | Or
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,7 +395,7 @@ def with_rows(node: Node, rows: Mapping[Row, Row]) -> Node:
         match part:
             case Converted(operand, source, target):
                 return Converted(operand, currency(source), currency(target))
-            case FieldOf() | Aggregated() | FirstOf() | Block() | Exists():
+            case FieldOf() | Aggregated() | FirstOf() | Block() | Exists() | InSegment():
                 return replace(part, row=swapped(part.row))
             case _:
                 return part
@@ -403,7 +415,7 @@ _NOT_CHILDREN = frozenset(
 
 _NODES = (
     Value, Unbound, OnDay, PeriodEnd, FieldOf, Converted, Factor, Arithmetic, Shifted, ShiftedBy, DaysBetween,
-    Aggregated, FirstOf, Constant, Compare, Range, OneOf, Absent, Holds, Block, Exists, Not, And, Or,
+    Aggregated, FirstOf, Constant, Compare, Range, OneOf, Absent, Holds, InSegment, Block, Exists, Not, And, Or,
 )  # fmt: skip
 
 
@@ -413,7 +425,7 @@ def free_rows(node: Node) -> frozenset[Row]:
 
 def _free(node: Node) -> frozenset[Row]:
     match node:
-        case FieldOf(row):
+        case FieldOf(row) | InSegment(row):
             return _with_owners(row)
         case Value() | Unbound() | OnDay() | PeriodEnd() | Constant():
             return _NO_ROWS

@@ -95,7 +95,7 @@ def test_what_has_a_default_may_be_left_out_or_said() -> None:
         ({**whole(RATED), "version": "1"}, "version: must be 1"),
         ({**whole(RATED), "version": True}, "version: must be 1"),
         ({**whole(RATED), "version": 1.0}, "version: must be 1"),
-        (whole(None), "filter.kind: must be one of comparison, between, in, in_period, has, missing, bare, block"),
+        (whole(None), "filter.kind: must be one of comparison, between, in, in_period, in_segment, has, missing, bare"),
         (whole("customer.rating"), "filter.kind: must be one of comparison"),
         (whole({}), "filter.kind: must be one of comparison"),
         (whole({"kind": "xor"}), "filter.kind: must be one of comparison"),

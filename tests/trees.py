@@ -101,6 +101,7 @@ conditions: st.SearchStrategy[Any] = st.deferred(
         st.builds(ast.Between, operands, operands, operands, st.booleans()),
         st.builds(ast.In, operands, few(operands), st.booleans()),
         st.builds(ast.InPeriod, operands, periods, st.booleans()),
+        st.builds(ast.InSegment, st.text(max_size=8), st.booleans()),
         has(),
         st.builds(ast.Missing, operands, st.booleans()),
         st.builds(ast.Bare, operands),

@@ -12,7 +12,7 @@ from app import queries
 from app import workflows as feature
 from app.asked import LARGEST_PAGE, Day, Kind
 from app.problems import Problem
-from app.routes.callers import Admin, Reader, Writer
+from app.routes.callers import Admin, Reader, Writer, forget_callers
 from app.routes.exact import ExactRoute, answer
 from app.routes.exports import CSV, NDJSON, streamed
 from app.worker import limits_of
@@ -288,6 +288,48 @@ def rows_of_run(
     reads = request.app.state.reads
     found = feature.rows_of_run(reads, caller.company, run_id, kind, held_back=held_back, after=after, limit=limit)
     return answer(found)
+
+
+# ---------------------------------------------------------------- segments
+
+
+def _edited(if_match: Annotated[str | None, Header()] = None) -> int | None:
+    return None if if_match is None else _expected(if_match)
+
+
+@workflows.get("/segments")
+def list_segments(caller: Reader, request: Request) -> Response:
+    """All segments, and what is built on each."""
+    return answer({"segments": feature.list_segments(request.app.state.reads, caller.company)})
+
+
+@workflows.get("/segments/{name:path}")
+def read_segment(caller: Reader, name: str, request: Request) -> Response:
+    """Who is in a segment, and what is built on it."""
+    found = feature.read_segment(request.app.state.reads, caller.company, name)
+    return answer(found, ETag=f'"{found["version"]}"')
+
+
+@workflows.put("/segments/{name:path}")
+def define_segment(
+    caller: Writer,
+    name: str,
+    segment: feature.Segment,
+    request: Request,
+    version: Annotated[int | None, Depends(_edited)],
+) -> Response:
+    """Make or change a segment; the answer says which workflows and segments that touches."""
+    found = feature.define_segment(request.app.state.database, caller.company, name, segment, caller.name, version)
+    forget_callers(request)
+    return answer(found, ETag=f'"{found["version"]}"')
+
+
+@workflows.delete("/segments/{name:path}", status_code=HTTPStatus.NO_CONTENT)
+def remove_segment(caller: Writer, name: str, request: Request) -> Response:
+    """Refused while something is built on it."""
+    feature.remove_segment(request.app.state.database, caller.company, name)
+    forget_callers(request)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 # ---------------------------------------------------------------- who is told

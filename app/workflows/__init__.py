@@ -10,6 +10,11 @@ from app.workflows.changes import diff
 from app.workflows.overlap import overlap
 from app.workflows.runs import Limits, start
 from app.workflows.schedule import run_next
+from app.workflows.segments import Segment
+from app.workflows.segments import define as define_segment
+from app.workflows.segments import listed as list_segments
+from app.workflows.segments import read as read_segment
+from app.workflows.segments import remove as remove_segment
 from app.workflows.stored import (
     Workflow,
     change,
@@ -31,25 +36,30 @@ __all__ = [
     "Limits",
     "Proposed",
     "Run",
+    "Segment",
     "Starting",
     "Workflow",
     "change",
     "compare",
     "create",
     "current",
+    "define_segment",
     "deliver_next",
     "diff",
     "document",
     "export_run",
     "hook_of",
     "list_runs",
+    "list_segments",
     "listed",
     "named",
     "overlap",
     "read",
     "read_run",
+    "read_segment",
     "remove",
     "remove_hook",
+    "remove_segment",
     "rows_of_run",
     "run_next",
     "set_hook",

@@ -4,6 +4,7 @@ No audience leaves on a doubtful compile: a second, independently written transl
 that grew or shrank by much, unless that is confirmed.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -23,6 +24,7 @@ from app.workflows.asked import Starting
 from app.workflows.audiences import Run, by_idempotency_key, last_run, run_of
 from app.workflows.filters import analyzed
 from app.workflows.recorded import MONEY, RECORDED
+from app.workflows.segments import used_in
 from app.workflows.stored import Workflow, current
 from app.workflows.webhooks import queue
 from dsl import Analysis
@@ -100,7 +102,7 @@ class Fixing:
         analysis = analyzed(workflow.filter, self.company, workflow.level)
         question = Question(self.company.company_id, self.as_of, relations(self.connection, self.company, self.as_of))
         before = last_run(self.connection, self.company, workflow.id)
-        run_id = self.insert(workflow, english=english(analysis.lowered, self.as_of))
+        run_id = self.insert(workflow, english=english(analysis.lowered, self.as_of), segments=used_in(analysis))
         kinds = [kind for kind in RECORDED if kind != "groups" or workflow.level == "group"]
         taken = (Pauses.HELD_BACK, Pauses.ALONE) if workflow.respect_pauses else (Pauses.IGNORED,)
         for kind in kinds:
@@ -114,7 +116,9 @@ class Fixing:
             _refuse_a_leap(before.size, run.size, workflow.growth_factor or limits.growth_factor)
         return run
 
-    def insert(self, workflow: Workflow, *, english: str, refusal: Jsonb | None = None) -> int:
+    def insert(
+        self, workflow: Workflow, *, english: str, segments: Mapping[str, str], refusal: Jsonb | None = None
+    ) -> int:
         """A run without rows."""
         row = {
             "company_id": self.company.company_id,
@@ -124,7 +128,7 @@ class Fixing:
             "level": workflow.level,
             "filter": workflow.filter,
             "english": english,
-            "segments": Jsonb({}),
+            "segments": Jsonb(segments),
             "respect_pauses": workflow.respect_pauses,
             "counts": Jsonb({}),
             "refusal": refusal,

@@ -72,7 +72,7 @@ def _run(fixing: Fixing, workflow: Workflow, limits: Limits, moment: datetime) -
         if problem is None:
             raise
         _log.warning("run refused", company=fixing.company.company_id, workflow=workflow.id, code=problem.code)
-        run_id = fixing.insert(workflow, english="", refusal=Jsonb(problem.document()))
+        run_id = fixing.insert(workflow, english="", segments={}, refusal=Jsonb(problem.document()))
         queue(fixing.connection, fixing.company, run_id)
 
 

@@ -130,6 +130,8 @@ def leaves(operand: ast.Operand) -> Iterator[ast.Operand]:
 
 def bare_names(literal: ast.Condition, own: str | None) -> set[str]:
     """The entities a literal names outside blocks and aggregates."""
+    if isinstance(literal, ast.InSegment):
+        return {"customer"}
     named = (leaf for operand in operands(literal) for leaf in leaves(operand) if isinstance(leaf, ast.Name))
     return {name.entity or own or "" for name in named}
 
@@ -334,6 +336,10 @@ class Evaluator:
                 return self._in_period(operand, period, place) is not negated
             case ast.Has():
                 return self._has(literal, place) is not literal.negated
+            case ast.InSegment(segment, negated):
+                customer = place.rows["customer"]
+                members = matches(self.world.segments[segment], self.world)
+                return (isinstance(customer, Customer) and customer.source_id in members) is not negated
             case ast.Missing(operand, negated):
                 return (self.value(operand, place) is None) is not negated
             case ast.Bare(operand):

@@ -149,6 +149,7 @@ class World:
         self.company = ledger.company
         self.as_of = as_of
         self.past = as_of < today
+        self.segments: dict[str, Any] = {}  # trees by name
         self.types = {entity: dict(fields) for entity, fields in TYPES.items()}
         self.choices = dict(CHOICES)
         for path, kind in (custom or {}).items():

@@ -62,6 +62,9 @@ class Writer:
                 return f"{self.operand(operand)} {self._negatable(negated, 'IN')} {self._list(values)}"
             case ast.InPeriod(operand, period, negated):
                 return f"{self.operand(operand)} {self._negatable(negated, 'IN')} {self._period(period)}"
+            case ast.InSegment(segment, negated):
+                named = f"{self.word('SEGMENT')} {self.operand(ast.Text(segment))}"
+                return f"customer {self._negatable(negated, 'IN')} {named}"
             case ast.Has():
                 return self._has(node)
             case ast.Missing(operand, negated):
