@@ -58,6 +58,7 @@ TAGS = ("key-account", "watch", "seasonal", "legal", "new")
 SECTORS = ("Food", "Building", "Health", "Shipping", "Media")
 PLANS = ("Basic", "Premium", "Partner")
 
+SEGMENTS = {"High risk": "customer.rating = 'D' AND customer.balance_overdue > 0"}
 FIELDS = (
     Custom("customer", "plan", custom_type(Kind.CHOICE, PLANS, ordered=True), "plan"),
     Custom("customer", "sector", custom_type(Kind.CHOICE, SECTORS), "sector"),

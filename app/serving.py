@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import uvicorn
 
-from app import auth, companies, fields, sample
+from app import auth, companies, fields, sample, workflows
 from app.companies import Company
 from app.database import Database, database_url
 from app.imports import Progress, import_ledger
@@ -101,6 +101,8 @@ def load_sample(database: Database, progress: Progress | None = None) -> Company
             fields.store(connection, company.company_id, field)
         sample.write_sample(Path(folder), company.today)
         import_ledger(connection, company, [Path(folder)], progress=progress)
+    for name, filter in sample.SEGMENTS.items():
+        workflows.define_segment(database, company, name, workflows.Segment(filter=filter), "sample")
     refresh_statistics(database)
     return companies.chosen(database, company.name)
 

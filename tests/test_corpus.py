@@ -23,7 +23,7 @@ from app.imports import import_ledger
 from app.kept import rebuild
 from app.planner import refresh_statistics
 from dsl import CATALOG, Analysis, analyze, ast, typed
-from dsl.catalog import with_custom
+from dsl.catalog import with_custom, with_segments
 from dsl.checker import Level
 from dsl.compiler import Question
 from dsl.explainer import english
@@ -38,7 +38,7 @@ FOLDER = Path(__file__).parent / "queries"
 PATHS = sorted(FOLDER.glob("*.query"))
 DAY = date(2026, 11, 21)
 SHOWN = 10
-OF_SAMPLE = with_custom(CATALOG, sample.FIELDS)
+OF_SAMPLE = with_segments(with_custom(CATALOG, sample.FIELDS), sample.SEGMENTS)
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,19 @@ from typing import cast
 import pytest
 
 from dsl import Diagnostic, FilterError, analyze
+from dsl.catalog import with_segments
 from dsl.checker import Level
 from dsl.diagnostics import draw
 from tests.test_corpus import OF_SAMPLE
 from tests.test_parser import mutated
+
+# Beside the sample's segments some that are wrong.
+WRONG_SEGMENTS = {
+    "Round": "customer IN SEGMENT 'About'",
+    "About": "customer.strike = 1 AND customer IN SEGMENT 'Round'",
+    "Broken": "customer.gone = 1",
+}
+VOCABULARY = with_segments(OF_SAMPLE, {**OF_SAMPLE.segments, **WRONG_SEGMENTS})
 
 FOLDER = Path(__file__).with_name("errors")
 FILES = sorted(FOLDER.glob("*.txt"))
@@ -45,7 +54,7 @@ class Case:
 
     def problems(self) -> tuple[Diagnostic, ...]:
         try:
-            analyze(self.filter, OF_SAMPLE, level=self.level, parameters=self.parameters)
+            analyze(self.filter, VOCABULARY, level=self.level, parameters=self.parameters)
         except FilterError as error:
             return error.diagnostics
         return ()

@@ -347,8 +347,8 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 WORDS = """
     a.x invoice.balance customer.rating balance 1 -3 2.5 10k 80% 'D' '' "q" 2026-01-31 2026-02-30 $p EUR
     ( ) , . = != < <= > >= + - * / == <> && || ! ; ' " % $ # € “ AND OR NOT IN IS HAS BETWEEN CONTAINS STARTS WITH ENDS
-    MISSING NULL ANY ALL NO NONE WHERE BY DESC ASC LAST NEXT THIS DAYS WEEK MONTHS QUARTER YEAR today yesterday tomorrow SEGMENT
-    true false COUNT( SUM( FIRST( LIKE EXISTS adn ro betwen contians lst dyas
+    MISSING NULL ANY ALL NO NONE WHERE BY DESC ASC LAST NEXT THIS DAYS WEEK MONTHS QUARTER YEAR today yesterday tomorrow
+    SEGMENT true false COUNT( SUM( FIRST( LIKE EXISTS adn ro betwen contians lst dyas
 """
 PIECES = [*WORDS.split(), "\0", "\n"]
 GRAMMAR = Path(parser.__file__).with_name("grammar.lark").read_text()
