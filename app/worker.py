@@ -13,6 +13,7 @@ from app.settings import Settings
 _log = structlog.get_logger("duelist")
 
 POLL_SECONDS = 5.0
+LEAVING_SECONDS = 5.0
 
 
 def limits_of(settings: Settings) -> workflows.Limits:
@@ -50,10 +51,10 @@ class Worker:
         self._thread.start()
 
     def close(self) -> None:
-        """What is being done is done first."""
+        """What takes longer than a moment is left undone: its transaction ends with the process."""
         self._closed.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(LEAVING_SECONDS)
 
     def run(self) -> None:
         while not self._closed.is_set():
@@ -61,4 +62,6 @@ class Worker:
                 work(self._database, self._settings)
             except DatabaseAway:
                 _log.warning("the database is away")
+            except Exception as fault:  # whatever it is, the next round may be well
+                _log.error("a fault of the worker", error=type(fault).__name__)
             self._closed.wait(POLL_SECONDS)

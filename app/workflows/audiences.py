@@ -89,7 +89,7 @@ def run_of(connection: Connection, company: Company, run_id: int) -> Run:
     return found[0]
 
 
-def by_idempotency_key(connection: Connection, company: Company, key: str) -> Run | None:
+def by_key(connection: Connection, company: Company, key: str) -> Run | None:
     found = _runs(connection, f"{_RUNS} AND r.idempotency_key = %(key)s", company, key=key)
     return found[0] if found else None
 

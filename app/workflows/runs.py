@@ -21,7 +21,7 @@ from app.kept import relations
 from app.lists import field_at, list_of
 from app.problems import Problem, error
 from app.workflows.asked import Starting
-from app.workflows.audiences import Run, by_idempotency_key, last_run, run_of
+from app.workflows.audiences import Run, by_key, last_run, run_of
 from app.workflows.filters import analyzed
 from app.workflows.recorded import MONEY, RECORDED
 from app.workflows.segments import used_in
@@ -59,20 +59,21 @@ def start(
 ) -> tuple[Run, bool]:
     """The run, and whether it is a new one: the same call under the same key is answered with the first one's run."""
     as_of = starting.as_of or company.today
+    key = idempotency_key and f"key {idempotency_key}"  # the schedule has keys of its own
     request = {"workflow": workflow_id, **starting.model_dump(mode="json")}
     try:
         with database.transaction(
             company.company_id, as_of, write=True, snapshot=True, timeout_ms=limits.timeout_ms
         ) as connection:
-            if idempotency_key and (earlier := by_idempotency_key(connection, company, idempotency_key)):
+            if key and (earlier := by_key(connection, company, key)):
                 return _same(earlier, request), False
-            fixing = Fixing(connection, of_key(connection), as_of, request, who, idempotency_key)
+            fixing = Fixing(connection, of_key(connection), as_of, request, who, key)
             return fixing.fixed(current(connection, company, workflow_id), limits, confirmed=starting.confirm), True
     except (psycopg.errors.UniqueViolation, psycopg.errors.SerializationFailure):
-        if idempotency_key is None:
+        if key is None:
             raise
         with database.transaction(company.company_id) as connection:
-            earlier = by_idempotency_key(connection, company, idempotency_key)
+            earlier = by_key(connection, company, key)
         if earlier is None:
             raise
         return _same(earlier, request), False
