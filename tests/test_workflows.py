@@ -260,6 +260,19 @@ def test_pauses_are_respected_and_told(api: Api) -> None:
     assert ids(api.answer(f"/v1/workflows/{made['id']}/preview/invoices")["invoices"]) == ["A1"], "A2 is paused itself"
 
 
+def test_why_says_who_is_held_back(api: Api) -> None:
+    for customer, matches, held_back in (
+        ("A", True, False),
+        ("P", False, True),
+        ("Q", False, True),
+        ("B", False, False),
+    ):
+        found = api.answer("/v1/why", filter=HELP_PAGE, customer=customer, respect_pauses=True)
+        assert (found["matches"], found["held_back"]) == (matches, held_back)
+        assert found["tree"]["holds"] is (matches or held_back)
+        assert "held_back" not in api.answer("/v1/why", filter=HELP_PAGE, customer=customer)
+
+
 def test_a_pause_that_has_run_out_counts_no_more(api: Api) -> None:
     found = api.answer("/v1/preview", filter="customer.rating = 'D'", respect_pauses=True)
     assert ids(found["customers"]) == ["A", "D", "R"]

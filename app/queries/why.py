@@ -21,6 +21,7 @@ from app.queries.misses import Compared, Value, operands, read
 from dsl import catalog, typed
 from dsl.compiler import Probe, Question
 from dsl.explainer import english
+from dsl.pauses import Pauses, with_pauses
 from dsl.reasons import Joined, Leaf, OfRows, OneRow, Opposite, Place, Reason, nearest_by, pinned, reasons, rows_at
 from dsl.statements import count_statement, probing_statement
 from dsl.typed import Filter, Predicate, Row, both
@@ -48,8 +49,14 @@ def why(database: Database, company: Company, asked: Doubted) -> Document:
         if not _is_storable(source_id) or not answers.look(root, pinned(root, source_id), limit=1).rows:
             raise Problem(HTTPStatus.NOT_FOUND, "unknown-id", f"There is no such record among the {asked.level}s.")
         matches = answers.is_selected(asking.analysis.lowered, pinned(root, source_id))
+        held_back = asking.respect_pauses and matches and answers.is_selected(_paused(asking), pinned(root, source_id))
         tree = answers.document(reason)
-    return {**_about(asking, asked.level, source_id), "matches": matches, "tree": tree}
+    told = {"held_back": held_back} if asking.respect_pauses else {}
+    return {**_about(asking, asked.level, source_id), "matches": matches and not held_back, **told, "tree": tree}
+
+
+def _paused(asking: Asking) -> Filter:
+    return with_pauses(asking.analysis.lowered, asking.analysis.catalog, Pauses.ALONE)
 
 
 def _about(asking: Asking, level: str, source_id: str) -> Document:
