@@ -23,10 +23,23 @@ Document = dict[str, Any]
 
 @dataclass(slots=True)
 class _Standing:
-    """Of one customer: its name, and the workflows that target it; `is_selected` also by one that holds it back."""
+    """Of one customer: its name, and the workflows that target it."""
 
     name: str
     targeted_by: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Audiences:
+    """Who stands where; `selected` also has those whom a workflow selects and holds back."""
+
+    standing: dict[str, _Standing] = field(default_factory=dict)
+    selected: set[str] = field(default_factory=set)
+
+    def add(self, workflow: Workflow, targeted: Mapping[str, str], held_back: Mapping[str, str]) -> None:
+        for source_id, name in targeted.items():
+            self.standing.setdefault(source_id, _Standing(name)).targeted_by.append(workflow.id)
+        self.selected.update(targeted, held_back)
 
 
 def overlap(
@@ -34,47 +47,45 @@ def overlap(
 ) -> Document:
     """At level group a workflow targets the members that its filter is about. `after`: the last source id seen."""
     day = as_of or company.today
+    audiences = _Audiences()
+    workflows, broken = [], []
     with database.transaction(company.company_id, day, timeout_ms=timeout_ms) as connection:
         question = Question(company.company_id, day, relations(connection, company, day))
-        readings = [_read(workflow, company) for workflow in all_of(connection, company) if workflow.is_active]
-        sound = {workflow.id: (workflow, analysis) for workflow, analysis in readings if analysis}
-        standing: dict[str, _Standing] = {}
-        selected: set[str] = set()
-        for workflow, analysis in sound.values():
-            targeted = _customers(connection, question, analysis, _taken(workflow))
-            for source_id, name in targeted.items():
-                standing.setdefault(source_id, _Standing(name)).targeted_by.append(workflow.id)
-            held_back = _customers(connection, question, analysis, Pauses.ALONE) if workflow.respect_pauses else {}
-            selected.update(targeted, held_back)
+        for workflow in filter(lambda workflow: workflow.is_active, all_of(connection, company)):
+            if (analysis := _read(workflow, company)) is None:
+                broken.append(workflow.id)
+            else:
+                targeted = _customers(connection, question, analysis, _taken(workflow))
+                held_back = _customers(connection, question, analysis, Pauses.ALONE) if workflow.respect_pauses else {}
+                audiences.add(workflow, targeted, held_back)
+                workflows.append({"id": workflow.id, "name": workflow.name, "customers": len(targeted)})
         overdue = overdue_of_all(connection, question)
-    counts = {number: sum(number in one.targeted_by for one in standing.values()) for number in sound}
-    twice = sorted(source_id for source_id, one in standing.items() if len(one.targeted_by) > 1)
-    page = [source_id for source_id in twice if after is None or source_id > after][: limit + 1]
     return {
         "as_of": day,
-        "workflows": [
-            {"id": number, "name": workflow.name, "customers": counts[number]}
-            for number, (workflow, _) in sound.items()
-        ],
-        "broken": [workflow.id for workflow, analysis in readings if analysis is None],
-        "overlapping": {
-            "count": len(twice),
-            "customers": [
-                {"source_id": one, "name": standing[one].name, "workflows": standing[one].targeted_by}
-                for one in page[:limit]
-            ],
-            "next": page[limit - 1] if len(page) > limit else None,
-        },
-        "gaps": _gaps(overdue, selected, limit),
+        "workflows": workflows,
+        "broken": broken,
+        "overlapping": _overlapping(audiences.standing, after, limit),
+        "gaps": _gaps(overdue, audiences.selected, limit),
     }
 
 
-def _read(workflow: Workflow, company: Company) -> tuple[Workflow, Analysis | None]:
+def _overlapping(standing: Mapping[str, _Standing], after: str | None, limit: int) -> Document:
+    twice = sorted(source_id for source_id, one in standing.items() if len(one.targeted_by) > 1)
+    page = [source_id for source_id in twice if after is None or source_id > after][: limit + 1]
+    shown = [(source_id, standing[source_id]) for source_id in page[:limit]]
+    return {
+        "count": len(twice),
+        "customers": [{"source_id": id, "name": one.name, "workflows": one.targeted_by} for id, one in shown],
+        "next": page[limit - 1] if len(page) > limit else None,
+    }
+
+
+def _read(workflow: Workflow, company: Company) -> Analysis | None:
     """A stored filter whose field has gone targets nobody."""
     try:
-        return workflow, analyzed(workflow.filter, company, workflow.level)
+        return analyzed(workflow.filter, company, workflow.level)
     except FilterError:
-        return workflow, None
+        return None
 
 
 def _taken(workflow: Workflow) -> Pauses:
