@@ -23,7 +23,7 @@ from dsl.parts import PARTS, Part, joined, split
 from tests.oracle.evaluator import Evaluator, Place, bare_names, is_about_member, matches, operands
 from tests.oracle.evaluator import matching_rows as expected_rows
 from tests.oracle.generate import random_filter
-from tests.oracle.ledger import Customer, Group, Invoice
+from tests.oracle.ledger import CreditNote, Customer, Group, Invoice, Payment
 from tests.oracle.metrics import TO_MANY, NoRate, World
 from tests.oracle.random_filters import Scope, _Maker, is_refused
 from tests.worlds import FIRST_SEED, OWN_CATALOG, TODAY, Loaded, load
@@ -63,7 +63,9 @@ class Judged:
         row = self.world.row(ENTITIES[kind], source_id)
         if isinstance(row, Group):
             return row.chasing_paused
-        customer = row if isinstance(row, Customer) else self.world.row("customer", getattr(row, "customer_id"))
+        customer = row
+        if isinstance(row, Invoice | Payment | CreditNote):
+            customer = self.world.row("customer", row.customer_id)
         assert isinstance(customer, Customer)
         group = self.world.group_of(customer)
         by_group = group is not None and group.chasing_paused
@@ -157,9 +159,9 @@ def test_a_diff_is_the_difference_of_two_answers(judged: Judged, level: Level) -
         found = workflows.diff(judged.database, judged.company, number, proposed)
         before = judged.audience(one, level, respect_pauses=respecting[0])
         after = judged.audience(other, level, respect_pauses=respecting[1])
-        for name, wanted in {
-            "before": before, "after": after, "entered": after - before, "left": before - after, "stayed": before & after,
-        }.items():  # fmt: skip
+        entered, left, stayed = after - before, before - after, before & after
+        expected = {"before": before, "after": after, "entered": entered, "left": left, "stayed": stayed}
+        for name, wanted in expected.items():
             overdue, unrated = judged.overdue(wanted, level)
             assert (found[name]["count"], found[name]["unrated"]) == (len(wanted), unrated), name
             assert Decimal(found[name]["overdue"]) == overdue
@@ -189,7 +191,9 @@ class Kleene(Evaluator):
 
     def _of_alternative(self, literals: tuple[ast.Condition, ...], place: Place) -> bool | None:
         """Each way to choose the rows that the bare conditions are about."""
-        return some(every(self._of_literal(each, rows) for each in literals) for rows in self._choices_of(literals, place))
+        return some(
+            every(self._of_literal(each, rows) for each in literals) for rows in self._choices_of(literals, place)
+        )
 
     def _choices_of(self, literals: tuple[ast.Condition, ...], place: Place) -> Iterator[Place]:
         places = [place]
@@ -209,7 +213,8 @@ class Kleene(Evaluator):
             case ast.Block(quantifier, entity, condition):
                 rows = self._rows(entity, place)
                 truths = [
-                    True if condition is None else self.truth(condition, self._inside(entity, row, place)) for row in rows
+                    True if condition is None else self.truth(condition, self._inside(entity, row, place))
+                    for row in rows
                 ]
                 return some(truths) if quantifier == "ANY" else every([bool(rows), *truths])
             case ast.And() | ast.Or():

@@ -58,19 +58,20 @@ def start(
     """The run, and whether it is a new one: the same call under the same key is answered with the first one's run."""
     as_of = starting.as_of or company.today
     request = {"workflow": workflow_id, **starting.model_dump(mode="json")}
+    key = idempotency_key and f"caller {idempotency_key}"  # never one of the schedule's
     try:
         with database.transaction(
             company.company_id, as_of, write=True, snapshot=True, timeout_ms=limits.timeout_ms
         ) as connection:
-            if idempotency_key and (earlier := by_idempotency_key(connection, company, idempotency_key)):
+            if key and (earlier := by_idempotency_key(connection, company, key)):
                 return _same(earlier, request), False
-            fixing = Fixing(connection, of_key(connection), as_of, request, who, idempotency_key)
+            fixing = Fixing(connection, of_key(connection), as_of, request, who, key)
             return fixing.fixed(current(connection, company, workflow_id), limits, confirmed=starting.confirm), True
     except (psycopg.errors.UniqueViolation, psycopg.errors.SerializationFailure):
-        if idempotency_key is None:
+        if key is None:
             raise
         with database.transaction(company.company_id) as connection:
-            earlier = by_idempotency_key(connection, company, idempotency_key)
+            earlier = by_idempotency_key(connection, company, key)
         if earlier is None:
             raise
         return _same(earlier, request), False
@@ -111,7 +112,8 @@ class Fixing:
         run = run_of(self.connection, self.company, run_id)
         queue(self.connection, self.company, run_id)
         if before and not confirmed:
-            _refuse_a_leap(before.size, run.size, workflow.growth_factor or limits.growth_factor)
+            counted: Kind = run.members if before.level == run.level else "customers"
+            _refuse_a_leap(before.size(counted), run.size(counted), workflow.growth_factor or limits.growth_factor)
         return run
 
     def insert(self, workflow: Workflow, *, english: str, refusal: Jsonb | None = None) -> int:
