@@ -63,9 +63,8 @@ class Judged:
         row = self.world.row(ENTITIES[kind], source_id)
         if isinstance(row, Group):
             return row.chasing_paused
-        customer = row
-        if isinstance(row, Invoice | Payment | CreditNote):
-            customer = self.world.row("customer", row.customer_id)
+        owner = row.customer_id if isinstance(row, Invoice | Payment | CreditNote) else source_id
+        customer = self.world.row("customer", owner)
         assert isinstance(customer, Customer)
         group = self.world.group_of(customer)
         by_group = group is not None and group.chasing_paused
