@@ -60,8 +60,10 @@ def _test(node: _Test, *, meant: bool) -> Predicate:
     missing = [Absent(MISSING, operand) for operand in _operands(node) if _may_be_missing(operand)]
     if _includes_missing(node) and meant:
         return both([node, *(replace(one, negated=True) for one in missing)])
-    if not _includes_missing(node) and not meant:
-        return either([node, *missing])
+    if not _includes_missing(node) and not meant and missing:
+        # Still about the same rows: where there is no such row, there is nothing to be missing.
+        about = [] if isinstance(node, Holds) else [replace(node, negated=not node.negated)]
+        return either([node, both([*about, either([*missing])])])
     return node
 
 
@@ -90,7 +92,8 @@ def _operands(node: _Test) -> tuple[Operand, ...]:
 def _may_be_missing(operand: Operand) -> bool:
     match operand:
         case FieldOf(row, field):
-            return not field.required or row.entity.name == "group"
+            lacks_rate = field.given is not None and row.entity.name == "customer"
+            return not field.required or lacks_rate or row.entity.name == "group"
         case Aggregated(function="COUNT"):
             return False
         case _:

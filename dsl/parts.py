@@ -30,10 +30,16 @@ class Misplaced(ValueError):
 
 def joined(parts: Mapping[Part, ast.Condition]) -> ast.Condition:
     """Of at least one part; raises ValueError without any, `Misplaced` for rows in a part about their customer."""
-    conditions = [item for part in PARTS if part in parts for item in _conjuncts(_of_part(part, parts[part]))]
+    conditions = [_of_part(part, parts[part], _named_beside(part, parts)) for part in PARTS if part in parts]
     if not conditions:
         raise ValueError("there is no part")
     return _all_of(conditions)
+
+
+def _named_beside(part: Part, parts: Mapping[Part, ast.Condition]) -> bool:
+    """Whether another part speaks of such rows too, and so of rows of its own."""
+    others = (name.entity for other in parts if other != part for name in _names(parts[other]))
+    return _ENTITIES[part] in others
 
 
 def split(tree: ast.Condition) -> dict[Part, ast.Condition] | None:
@@ -90,13 +96,14 @@ def _is_about(condition: ast.Condition, entity: str) -> bool:
             return any(name.entity == entity for name in _names(condition))
 
 
-def _of_part(part: Part, condition: ast.Condition) -> ast.Condition:
+def _of_part(part: Part, condition: ast.Condition, named_beside: bool) -> ast.Condition:
     """Conditions that are all plain tests of a row bind to one by themselves; any others need the block."""
     entity = _ENTITIES[part]
     qualified: ast.Condition = _qualified(condition, entity)
     if entity not in _OF_ROWS:
         _refuse_rows(part, qualified)
-    if entity in _OF_ROWS and not all(_is_plain(item, entity) for item in _conjuncts(qualified)):
+    is_plain = all(_is_plain(item, entity) for item in _conjuncts(qualified))
+    if entity in _OF_ROWS and (named_beside or not is_plain):
         return ast.Block("ANY", entity, condition)
     return qualified
 

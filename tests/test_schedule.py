@@ -21,8 +21,9 @@ from app.companies import Company
 from app.database import Database
 from app.settings import Settings
 from app.worker import Worker, work
-from app.workflows import Limits, deliver_next, run_next
+from app.workflows import Limits, Run, Workflow, deliver_next, run_next
 from app.workflows.asked import Schedule
+from app.workflows.runs import Fixing
 from app.workflows.webhooks import FIRST_PAUSE_SECONDS, MOST_ATTEMPTS
 from tests.served import Api, Document, client_of, company_with
 from tests.test_http import problem
@@ -142,6 +143,34 @@ def test_a_broken_filter_does_not_stop_the_others(api: Api, database: Database, 
         pass
     [refused], [ready] = runs_of(api, broken), runs_of(api, sound)
     assert (refused["refusal"]["type"], ready["status"]) == ("urn:duelist:problem:bad-filter", "ready")
+
+
+def test_a_fault_does_not_stop_the_others(
+    api: Api, database: Database, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [create(api, name=name, schedule=EVERY_DAY) for name in ("Faulty", "Sound")]
+    honest = Fixing.fixed
+
+    def faulty(fixing: Fixing, workflow: Workflow, *limits: Limits, confirmed: bool) -> Run:
+        if workflow.name == "Faulty":
+            raise KeyError("a fault of ours")
+        return honest(fixing, workflow, *limits, confirmed=confirmed)
+
+    monkeypatch.setattr(Fixing, "fixed", faulty)
+    while run_next(database, company, LIMITS, due(made[1])):
+        pass
+    [refused], [ready] = (runs_of(api, one) for one in made)
+    assert (refused["refusal"]["type"], ready["status"]) == ("urn:duelist:problem:internal", "ready")
+    problem(api.get(f"/v1/runs/{ready['id']}/compare?with={refused['id']}"), 422, "not-comparable")
+
+
+def test_no_key_of_a_caller_is_one_of_the_schedule(api: Api, database: Database, company: Company) -> None:
+    made = create(api, schedule=EVERY_DAY)
+    key = f"schedule {made['id']} {datetime.fromisoformat(made['next_run_at']).astimezone(UTC).isoformat()}"
+    headers = {**api.headers, "Idempotency-Key": key}
+    assert api.client.post(f"/v1/workflows/{made['id']}/runs", json={}, headers=headers).status_code == 201
+    assert run_next(database, company, LIMITS, due(made))
+    assert [run["status"] for run in runs_of(api, made)] == ["ready", "ready"]
 
 
 # ---------------------------------------------------------------- who is told

@@ -134,6 +134,15 @@ def test_not_in_a_part_is_about_the_row(api: Api) -> None:
     assert ids(api.answer(f"/v1/workflows/{made['id']}/preview/invoices")["invoices"]) == ["A1", "B1", "P1", "Q1"]
 
 
+def test_what_two_parts_say_of_invoices_is_of_two_invoices(api: Api) -> None:
+    parts = {"customers": "NOT invoice.balance > 2000", "invoices": "balance > 1000"}
+    made = create(api, parts=parts)
+    assert made["filter"] == "NOT invoice.balance > 2000 AND ANY invoice (balance > 1000)"
+    text = create(api, name="Text", filter=made["filter"])
+    assert {part: one["filter"] for part, one in text["parts"].items()} == parts
+    assert create(api, name="Parts", parts=text["parts"])["filter"] == made["filter"]
+
+
 @pytest.mark.parametrize(
     ("edited", "status", "code"),
     [
@@ -384,6 +393,21 @@ def test_a_leap_of_the_audience_must_be_confirmed(api: Api) -> None:
     assert run(api, made["id"]).status_code == 201
 
 
+def test_between_levels_customers_are_counted(api: Api, database: Database, company: Company) -> None:
+    """One group of four customers is as many as four customers."""
+    with database.transaction(company.company_id, write=True) as connection:
+        connection.execute(
+            "UPDATE customer SET group_id = (SELECT id FROM customer_group WHERE source_id = 'g2')"
+            " WHERE source_id IN ('B', 'C', 'D')"
+        )
+    made = create(api, filter="group.name = 'Loud'", level="group")
+    assert run(api, made["id"]).json()["counts"]["groups"] == 1
+    assert put(api, made["id"], 1, filter="customer.source_id IN ('A', 'B', 'C', 'D')").status_code == 200
+    second = run(api, made["id"])
+    assert second.status_code == 201, second.text
+    problem(api.get(f"/v1/runs/{second.json()['id']}/compare"), 422, "not-comparable")
+
+
 def test_a_doubtful_compile_lets_no_audience_leave(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     made = create(api, filter="customer.rating = 'D'", respect_pauses=False)
     everyone = create(api, name="Everyone", filter="customer.name IS NOT MISSING", respect_pauses=False)
@@ -452,6 +476,32 @@ def test_funnel(api: Api) -> None:
         ("invoice.balance > 900", 5, 4, 0),
         ("invoice.chasing_paused = true", 1, 1, 0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "alone", "through_missing"),
+    [
+        ("customer.rating != 'A'", 6, 1),
+        ("NOT customer.rating = 'A'", 6, 1),
+        ("NOT (customer.rating = 'A' OR customer.strike > 3)", 6, 6),
+        ("customer.rating IS MISSING", 1, 0),
+        ("NOT invoice.amount = customer.credit_limit", 7, 6),  # R has no invoice: none of its limits matters
+        ("NO invoice (amount = customer.credit_limit)", 7, 6),
+        ("ALL invoice (settled_on != 2026-01-01)", 6, 6),
+        ("NOT group.chasing_paused", 6, 5),
+        ("customer.tags HAS NONE ('vip')", 7, 7),
+    ],
+)
+def test_who_meets_a_condition_for_want_of_a_value(api: Api, condition: str, alone: int, through_missing: int) -> None:
+    [step] = api.answer("/v1/funnel", filter=condition)["conditions"]
+    assert (step["alone"], step["through_missing"]) == (alone, through_missing)
+
+
+def test_money_without_a_rate_is_missing(api: Api, database: Database, company: Company) -> None:
+    with database.transaction(company.company_id, write=True) as connection:
+        connection.execute("UPDATE invoice SET currency = 'XTS' WHERE source_id = 'B1'")
+    [step] = api.answer("/v1/funnel", filter="customer.balance_overdue != 5", as_of="2026-02-02")["conditions"]
+    assert (step["alone"], step["through_missing"]) == (7, 1)
 
 
 def test_forecast_is_what_each_day_says(api: Api) -> None:

@@ -45,9 +45,8 @@ class Run:
     def members(self) -> Kind:
         return "groups" if self.level == "group" else "customers"
 
-    @property
-    def size(self) -> int:
-        return int(self.counts.get(self.members, 0))
+    def size(self, kind: Kind) -> int:
+        return int(self.counts.get(kind, 0))
 
     def document(self) -> Document:
         return {
@@ -214,12 +213,20 @@ def compare(
         )  # fmt: skip
         if other is None:
             raise Problem(HTTPStatus.NOT_FOUND, "no-run-before", "There is no run of this workflow before it.")
-        if other.level != run.level:
-            detail = "One run is of customers and the other of groups: they cannot be compared."
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "not-comparable", detail)
+        _check_comparable(run, other)
         about = {"company": company.company_id, "run": run.id, "other": other.id, "kind": run.members}
         changes = {str(change): _changed(connection, about, change, after, limit) for change in _CHANGED}
     return {"run": run.id, "with": other.id, "as_of": run.as_of, "with_as_of": other.as_of, **changes}
+
+
+def _check_comparable(run: Run, other: Run) -> None:
+    if run.refusal or other.refusal:
+        detail = "A run that was refused has no audience: it cannot be compared."
+    elif other.level != run.level:
+        detail = "One run is of customers and the other of groups: they cannot be compared."
+    else:
+        return
+    raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "not-comparable", detail)
 
 
 def _changed(

@@ -114,7 +114,8 @@ class Fixing:
         run = run_of(self.connection, self.company, run_id)
         queue(self.connection, self.company, run_id)
         if before and not confirmed:
-            _refuse_a_leap(before.size, run.size, workflow.growth_factor or limits.growth_factor)
+            counted: Kind = run.members if before.level == run.level else "customers"
+            _refuse_a_leap(before.size(counted), run.size(counted), workflow.growth_factor or limits.growth_factor)
         return run
 
     def insert(

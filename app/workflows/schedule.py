@@ -17,7 +17,6 @@ from app.problems import Problem, as_problem
 from app.workflows.runs import Fixing, Limits
 from app.workflows.stored import Workflow, current, schedule_of
 from app.workflows.webhooks import queue
-from dsl import FilterError
 
 _log = structlog.get_logger("duelist")
 
@@ -67,10 +66,13 @@ def _run(fixing: Fixing, workflow: Workflow, limits: Limits, moment: datetime) -
             raise Problem(HTTPStatus.CONFLICT, "missed-window", detail)
         with fixing.connection.transaction():
             fixing.fixed(workflow, limits, confirmed=False)
-    except (Problem, FilterError, psycopg.Error) as refused:
+    except Exception as refused:  # whatever it is, the other workflows go on
         problem = as_problem(refused)
+        if problem is None and isinstance(refused, psycopg.OperationalError):
+            raise  # another worker was quicker, or the database is away
         if problem is None:
-            raise
+            _log.exception("run failed", company=fixing.company.company_id, workflow=workflow.id)
+            problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong here.")
         _log.warning("run refused", company=fixing.company.company_id, workflow=workflow.id, code=problem.code)
         run_id = fixing.insert(workflow, english="", segments={}, refusal=Jsonb(problem.document()))
         queue(fixing.connection, fixing.company, run_id)

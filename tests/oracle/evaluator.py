@@ -275,9 +275,11 @@ class Evaluator:
                 yield list(self._where(entity, literal.condition, place))
 
     def _usual_rows(self, entity: str, place: Place) -> list[Row]:
-        """The customer's open invoices, and its payments of the last 90 days; of other entities none."""
+        """The customer's open invoices, its payments of the last 90 days, its credit notes with something left."""
         first, last = self.world.as_of - timedelta(89), self.world.as_of
         rows = self._rows(entity, place)
+        if entity == "credit_note":
+            return [row for row in rows if not self.world.value(entity, row, "is_assigned")]
         if entity == "payment":
             return [row for row in rows if isinstance(row, Payment) and first <= row.date <= last]
         return [row for row in rows if isinstance(row, Invoice) and self.world.is_open(row)]
