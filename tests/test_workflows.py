@@ -159,6 +159,7 @@ def test_what_two_parts_say_of_invoices_is_of_two_invoices(api: Api) -> None:
         ({"filter": HELP_PAGE, "name": "\ud800"}, 422, None),
         ({"filter": HELP_PAGE, "growth_factor": 0.5}, 422, "bad-request"),
         ({"filter": HELP_PAGE, "schedule": {"days": ["mon"], "from": "10:00", "until": "09:00"}}, 422, "bad-request"),
+        ({"filter": HELP_PAGE, "schedule": {"days": ["mon"], "from": "10:00", "until": "10:00"}}, 422, "bad-request"),
         ({"filter": HELP_PAGE, "schedule": {"days": [], "from": "10:00", "until": "11:00"}}, 422, "bad-request"),
         ({"filter": HELP_PAGE, "schedule": {"days": ["mon"], "from": "25:00", "until": "26:00"}}, 422, "bad-request"),
         ({"filter": HELP_PAGE, "colour": "red"}, 422, "bad-request"),
@@ -362,6 +363,27 @@ def test_entered_left_stayed(api: Api, database: Database, company: Company) -> 
     assert found["left"]["members"][0]["balance_overdue"] == "1500.00"
     back = api.get(f"/v1/runs/{first['id']}/compare?with={second['id']}").json()
     assert ids(back["entered"]["members"]) == ["B"]
+
+
+def test_those_held_back_are_in_neither_audience(api: Api, database: Database, company: Company) -> None:
+    made = create(api, filter="invoice.balance > 1000")
+    assert run(api, made["id"]).json()["counts"]["customers"] == 2
+    with database.transaction(company.company_id, write=True) as connection:
+        connection.execute("UPDATE customer SET chasing_paused = (source_id = 'B') WHERE source_id IN ('B', 'P')")
+    found = api.get(f"/v1/runs/{run(api, made['id']).json()['id']}/compare").json()
+    assert {change: ids(found[change]["members"]) for change in ("entered", "left", "stayed")} == {
+        "entered": ["P"], "left": ["B"], "stayed": ["A"]
+    }  # fmt: skip
+
+
+def test_those_who_stayed_are_shown_as_they_are_now(api: Api) -> None:
+    made = create(api, filter="customer.source_id IN ('A', 'B', 'C')")
+    early, late = (run(api, made["id"], as_of=day).json()["id"] for day in ("2026-01-15", "2026-03-01"))
+    found = api.get(f"/v1/runs/{late}/compare?with={early}&limit=2").json()["stayed"]
+    assert (found["count"], found["next"]) == (3, "B")
+    assert [row["balance_overdue"] for row in found["members"]] == ["4400.00", "1500.00"]
+    last = api.get(f"/v1/runs/{late}/compare?with={early}&limit=1&after=B").json()["stayed"]
+    assert (ids(last["members"]), last["next"]) == (["C"], None)
 
 
 def test_a_leap_of_the_audience_must_be_confirmed(api: Api) -> None:
