@@ -133,6 +133,16 @@ def test_a_refused_run_is_recorded_with_its_reason(api: Api, database: Database,
     assert api.get(f"/v1/workflows/{made['id']}").json()["next_run_at"] > made["next_run_at"]
 
 
+def test_a_refused_run_is_no_audience_to_compare_with(api: Api, database: Database, company: Company) -> None:
+    made = create(api, filter="customer.source_id IS NOT MISSING", growth_factor=1, schedule=EVERY_DAY)
+    url = f"/v1/workflows/{made['id']}/runs"
+    first = api.post(url).json()
+    assert run_next(database, company, LIMITS, due(made, 121))
+    again = api.post(url)
+    assert again.status_code == 201, again.text
+    assert api.get(f"/v1/runs/{again.json()['id']}/compare").json()["with"] == first["id"]
+
+
 def test_a_broken_filter_does_not_stop_the_others(api: Api, database: Database, company: Company) -> None:
     broken, sound = create(api, name="Broken", schedule=EVERY_DAY), create(api, name="Sound", schedule=EVERY_DAY)
     with database.transaction(company.company_id, write=True) as connection:

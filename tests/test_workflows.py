@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,7 @@ def test_what_two_parts_say_of_invoices_is_of_two_invoices(api: Api) -> None:
         ({"filter": HELP_PAGE, "name": "\ud800"}, 422, None),
         ({"filter": HELP_PAGE, "growth_factor": 0.5}, 422, "bad-request"),
         ({"filter": HELP_PAGE, "schedule": {"days": ["mon"], "from": "10:00", "until": "09:00"}}, 422, "bad-request"),
+        ({"filter": HELP_PAGE, "schedule": {"days": ["mon"], "from": "10:00", "until": "10:00"}}, 422, "bad-request"),
         ({"filter": HELP_PAGE, "schedule": {"days": [], "from": "10:00", "until": "11:00"}}, 422, "bad-request"),
         ({"filter": HELP_PAGE, "schedule": {"days": ["mon"], "from": "25:00", "until": "26:00"}}, 422, "bad-request"),
         ({"filter": HELP_PAGE, "colour": "red"}, 422, "bad-request"),
@@ -377,6 +379,27 @@ def test_entered_left_stayed(api: Api, database: Database, company: Company) -> 
     assert ids(back["entered"]["members"]) == ["B"]
 
 
+def test_those_held_back_are_in_neither_audience(api: Api, database: Database, company: Company) -> None:
+    made = create(api, filter="invoice.balance > 1000")
+    assert run(api, made["id"]).json()["counts"]["customers"] == 2
+    with database.transaction(company.company_id, write=True) as connection:
+        connection.execute("UPDATE customer SET chasing_paused = (source_id = 'B') WHERE source_id IN ('B', 'P')")
+    found = api.get(f"/v1/runs/{run(api, made['id']).json()['id']}/compare").json()
+    assert {change: ids(found[change]["members"]) for change in ("entered", "left", "stayed")} == {
+        "entered": ["P"], "left": ["B"], "stayed": ["A"]
+    }  # fmt: skip
+
+
+def test_those_who_stayed_are_shown_as_they_are_now(api: Api) -> None:
+    made = create(api, filter="customer.source_id IN ('A', 'B', 'C')")
+    early, late = (run(api, made["id"], as_of=day).json()["id"] for day in ("2026-01-15", "2026-03-01"))
+    found = api.get(f"/v1/runs/{late}/compare?with={early}&limit=2").json()["stayed"]
+    assert (found["count"], found["next"]) == (3, "B")
+    assert [row["balance_overdue"] for row in found["members"]] == ["4400.00", "1500.00"]
+    last = api.get(f"/v1/runs/{late}/compare?with={early}&limit=1&after=B").json()["stayed"]
+    assert (ids(last["members"]), last["next"]) == (["C"], None)
+
+
 def test_a_leap_of_the_audience_must_be_confirmed(api: Api) -> None:
     made = create(api, filter="customer.source_id = 'A'")
     assert run(api, made["id"]).status_code == 201
@@ -390,6 +413,13 @@ def test_a_leap_of_the_audience_must_be_confirmed(api: Api) -> None:
     problem(run(api, made["id"]), 409, "audience-changed")
     edited = {"filter": "customer.source_id = 'A'", "growth_factor": 3}
     assert put(api, made["id"], 3, **edited).status_code == 200
+    assert run(api, made["id"]).status_code == 201
+
+
+def test_from_nobody_to_two_is_no_leap(api: Api) -> None:
+    made = create(api, filter="customer.source_id = 'nobody'")
+    assert run(api, made["id"]).json()["counts"]["customers"] == 0
+    assert put(api, made["id"], 1, filter="customer.source_id IN ('A', 'B')").status_code == 200
     assert run(api, made["id"]).status_code == 201
 
 
@@ -467,6 +497,29 @@ def test_overlap_and_gaps(api: Api) -> None:
     assert gaps["overdue"] == "9910.00"
 
 
+def test_the_largest_gap_comes_first(api: Api) -> None:
+    create(api, filter="customer.source_id = 'A'")
+    gaps = api.get("/v1/overlap?limit=3").json()["gaps"]
+    assert [one["source_id"] for one in gaps["largest"]] == ["B", "P", "Q"]
+    assert (gaps["customers"], gaps["untargeted"]) == (5, "5510.00")
+
+
+def test_overlapping_customers_come_in_pages(api: Api) -> None:
+    for name in ("One", "Two"):
+        create(api, name=name, filter="customer.source_id IN ('A', 'B', 'C')")
+    first = api.get("/v1/overlap?limit=2").json()["overlapping"]
+    assert (ids(first["customers"]), first["next"]) == (["A", "B"], "B")
+    second = api.get("/v1/overlap?limit=2&after=B").json()["overlapping"]
+    assert (ids(second["customers"]), second["next"]) == (["C"], None)
+
+
+def test_a_forecast_names_as_many_as_are_asked_for(api: Api, company: Company) -> None:
+    crossing = (company.today - date(2026, 1, 31)).days
+    found = api.answer("/v1/forecast", filter=f"invoice.days_overdue > {crossing}", days=1, limit=2)
+    [day] = found["days"]
+    assert (found["count"], day["entered"]) == (0, {"count": 6, "source_ids": ["A", "B"]})
+
+
 def test_funnel(api: Api) -> None:
     text = "customer.rating != 'A' AND invoice.balance > 900 AND invoice.chasing_paused = true"
     found = api.answer("/v1/funnel", filter=text)
@@ -502,6 +555,9 @@ def test_money_without_a_rate_is_missing(api: Api, database: Database, company: 
         connection.execute("UPDATE invoice SET currency = 'XTS' WHERE source_id = 'B1'")
     [step] = api.answer("/v1/funnel", filter="customer.balance_overdue != 5", as_of="2026-02-02")["conditions"]
     assert (step["alone"], step["through_missing"]) == (7, 1)
+    create(api, filter="customer.source_id = 'A'")
+    gaps = api.get("/v1/overlap?as_of=2026-02-02").json()["gaps"]
+    assert (gaps["customers"], gaps["unrated"], gaps["untargeted"]) == (5, 1, "4010.00")
 
 
 def test_forecast_is_what_each_day_says(api: Api) -> None:
