@@ -249,9 +249,12 @@ class _Compiler:
         """The ids of the members are a question of their own."""
         inner = _Compiler(self.question, _measured_beside(_fields_of(node.explicit)))
         members = inner.open_root(node.explicit.root)
-        ids = members.select(members.column("id"), where=[inner.predicate(node.explicit.condition)])
+        of_any = self.company is None
+        columns = [*([members.column("company_id")] if of_any else []), members.column("id")]
+        ids = members.select(*columns, where=[inner.predicate(node.explicit.condition)])
         key = self.frame(node.row).column("id")
-        return key.not_in(ids) if node.negated else key.in_(ids)
+        found = sa.tuple_(self.scopes[-1].own.column("company_id"), key) if of_any else key
+        return found.not_in(ids) if node.negated else found.in_(ids)
 
     def exists(self, row: Row, condition: Predicate) -> sa.Exists:
         with self.opened(row) as frame:
@@ -259,14 +262,19 @@ class _Compiler:
         return frame.select(sa.literal_column("1"), where=conditions).exists()
 
     def link(self, frame: Frame) -> Test:
+        """To the SELECT around, in which alone the owner is sought: the frame's own is another row of that kind."""
         assert frame.row.owner is not None
-        return self.owner_key(frame) == self.key(frame.row.owner, self.scopes[-2])
+        inside = self.scopes.pop()
+        key = self.key(frame.row.owner, levels=1)
+        self.scopes.append(inside)
+        return self.owner_key(frame) == key
 
-    def key(self, owner: Row, around: _Scope) -> Sql:
-        """The id of a row as a SELECT has it: its own, or that of whoever its row belongs to."""
-        if owner not in around.frames and around.own.row.owner == owner:
-            return self.owner_key(around.own)
-        return (around.frames.get(owner) or self.frame(owner)).column("id")
+    def key(self, owner: Row, levels: int = 2) -> Sql:
+        """The id of a row as this SELECT has it: its own, or that of whoever its row belongs to."""
+        here = self.scopes[-1]
+        if owner not in here.frames and here.own.row.owner == owner:
+            return self.owner_key(here.own)
+        return self.frame(owner, levels).column("id")
 
     def owner_key(self, frame: Frame) -> Sql:
         return frame.column("group_id" if frame.row.entity.name == "customer" else "customer_id")
@@ -595,7 +603,7 @@ class _Compiler:
         if grouped is None:
             return None
         around = self.scopes[-1]
-        key = self.key(grouped.owner, around)
+        key = self.key(grouped.owner)
         found = key if self.company is not None else sa.tuple_(around.own.column("company_id"), key)
         return found.not_in(grouped.keys) if grouped.of_others else found.in_(grouped.keys)
 

@@ -35,7 +35,7 @@ def _ids(table: str) -> dict[str, str]:
         name: "customer" if element.column.name == "customer_id" else element.column.table.name
         for constraint in metadata.tables[table].foreign_key_constraints
         for name, element in zip(constraint.column_keys, constraint.elements, strict=True)
-        if name != "company_id"
+        if element.column.name in ("id", "customer_id")
     }
     return {**own, **referring}
 

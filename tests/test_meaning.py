@@ -87,6 +87,25 @@ DAYS = (
 
 
 # Where a member's metric lacks a rate its group's total is not known, rather than the sum of the others.
+# What a group's members come to, asked of a row that is further in: of this group's members, not of everyone's.
+FURTHER_IN = (
+    "invoice.is_open AND (invoice.is_overdue OR COUNT(customer) = group.members_count)",
+    "contact.email_valid AND (contact.phone = '0' OR MAX(customer.balance_total) < 2500 JPY)",
+    "ANY invoice (is_open AND SUM(customer.open_invoices) = COUNT(customer) + 1)",
+    "NO payment (amount > 0 AND COUNT(customer) > group.members_count)",
+    "ANY customer (ANY invoice (is_open AND COUNT(customer WHERE strike IS MISSING) = group.members_count))",
+)
+
+
+def test_totals_of_a_group_asked_further_in(loaded: Loaded) -> None:
+    for text in FURTHER_IN:
+        analysis = analyze(text, CATALOG, level="group")
+        assert analysis.tree is not None
+        expected = sorted(matches(analysis.tree, loaded.world, level="group"))
+        assert loaded.source_ids(analysis.lowered) == expected, text
+        assert setwise(loaded.database, loaded.question, analysis.checked) == expected, text
+
+
 UNRATED = (
     "SUM(customer.balance_total) IS MISSING",
     "SUM(customer.balance_overdue) <= 500",

@@ -136,7 +136,7 @@ def faults(statement: str) -> list[str]:
 
 
 def faults_of(select: exp.Select) -> Iterator[str]:
-    """Each company is that of another relation at hand, or compared in a tuple and grouped by."""
+    """Each company is that of another relation at hand, or compared in a tuple."""
     own, around = aliases(select), aliases(parent_of(select))
     tied = set(reached(ties(select), around))
     if not around or compared(select, [*around, *aliases(parent_of(parent_of(select)))]):
@@ -189,7 +189,7 @@ def reached(pairs: list[tuple[str, str]], start: list[str]) -> list[str]:
 
 
 def compared(select: exp.Select, around: list[str]) -> bool:
-    """`(c.company_id, c.id) IN (SELECT x.company_id, x.customer_id … GROUP BY x.company_id, …)`"""
+    """`(c.company_id, c.id) IN (SELECT x.company_id, x.customer_id …)`, grouped by both if at all."""
     subject = select.find_ancestor(exp.In)
     group = select.args.get("group")
     return (
@@ -200,8 +200,7 @@ def compared(select: exp.Select, around: list[str]) -> bool:
         and is_company(subject.this.expressions[0])
         and subject.this.expressions[0].table in around
         and is_company(select.expressions[0])
-        and group is not None
-        and is_company(group.expressions[0])
+        and (group is None or is_company(group.expressions[0]))
     )
 
 
