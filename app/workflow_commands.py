@@ -202,7 +202,7 @@ def remove(workflow: OfWorkflow, company: OfCompany = None) -> None:
     """Remove a workflow; its runs stay."""
     with _of_company(company) as (database, of):
         stored = _found(database, of, workflow)
-        workflows.remove(database, of, stored.id, stored.version)
+        workflows.remove(database, of, stored.id, stored.version, WHO)
     printing.note(f"removed '{stored.name}'")
 
 

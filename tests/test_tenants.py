@@ -34,6 +34,19 @@ ROWS = """
         VALUES ({company}, 1, 1, 1, 1, 1, 1, '2026-01-01');
     INSERT INTO fx_rate (company_id, currency, date, rate) VALUES ({company}, 'USD', '2026-01-01', 1);
     INSERT INTO custom_field (company_id, entity, name, type, label) VALUES ({company}, 'customer', 'x', 'text', 'x');
+    INSERT INTO segment (company_id, name, filter, version, catalog_version, changed_by)
+        VALUES ({company}, 's', 'customer.strike = 1', 1, 1, 'us');
+    INSERT INTO workflow (company_id, id, name, version) VALUES ({company}, 1, 'w', 1);
+    INSERT INTO workflow_version (company_id, workflow_id, version, name, level, filter, respect_pauses, is_active,
+        catalog_version, changed_by)
+        VALUES ({company}, 1, 1, 'w', 'customer', 'customer.strike = 1', true, true, 1, 'us');
+    INSERT INTO run (company_id, id, workflow_id, workflow_version, as_of, level, filter, english, segments,
+        respect_pauses, counts, request, started_by)
+        VALUES ({company}, 1, 1, 1, '2026-01-01', 'customer', 'x', 'x', '{{}}', true, '{{}}', '{{}}', 'us');
+    INSERT INTO run_row (company_id, run_id, kind, source_id, is_held_back)
+        VALUES ({company}, 1, 'customers', 'c', false);
+    INSERT INTO webhook (company_id, url, secret, changed_by) VALUES ({company}, 'https://x', 'x', 'us');
+    INSERT INTO delivery (company_id, run_id) VALUES ({company}, 1);
 """
 
 

@@ -249,6 +249,17 @@ def test_a_field_that_has_gone_is_told(api: Api, database: Database, company: Co
     assert [wrong["code"] for wrong in found["problems"]] == ["unknown-field"]
     problem(run(api, made["id"]), 422, "bad-filter")
     assert api.get("/v1/overlap").json()["broken"] == [made["id"]]
+    mended = api.answer(f"/v1/workflows/{made['id']}/diff", filter=HELP_PAGE)
+    assert (mended["before"]["count"], ids(mended["entered"]["customers"])) == (0, ["A"])
+
+
+def test_a_removal_is_a_version_too(api: Api) -> None:
+    made = create(api, filter=HELP_PAGE)
+    headers = {**api.headers, "If-Match": '"1"'}
+    assert api.client.delete(f"/v1/workflows/{made['id']}", headers=headers).status_code == 204
+    last, first = api.get(f"/v1/workflows/{made['id']}/versions").json()["versions"]
+    assert (last["version"], last["active"], first["active"]) == (2, False, True)
+    assert last["changed_by"].startswith("key ")
 
 
 def test_reading_and_writing_need_their_scopes(client: TestClient, database: Database, company: Company) -> None:

@@ -89,7 +89,7 @@ def change_workflow(
 @workflows.delete("/workflows/{id}", status_code=HTTPStatus.NO_CONTENT)
 def remove_workflow(caller: Writer, workflow_id: Id, request: Request, expected: Expected) -> Response:
     """Its runs stay."""
-    feature.remove(request.app.state.database, caller.company, workflow_id, expected)
+    feature.remove(request.app.state.database, caller.company, workflow_id, expected, caller.name)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

@@ -8,13 +8,13 @@ from app.kept import relations
 from app.lists import Listed, page_of
 from app.workflows.asked import Proposed
 from app.workflows.filters import analyzed, text_of
-from app.workflows.stored import current
+from app.workflows.stored import Workflow, current
 from app.workflows.totals import total_of, within, without
-from dsl import Analysis
+from dsl import Analysis, FilterError
 from dsl.compiler import Question
 from dsl.explainer import english
 from dsl.pauses import Pauses, with_pauses
-from dsl.typed import Filter
+from dsl.typed import FALSE, Filter
 
 Document = dict[str, Any]
 
@@ -30,8 +30,8 @@ def diff(database: Database, company: Company, workflow_id: int, proposed: Propo
         edited = workflow.filter
         if proposed.filter is not None or proposed.parts is not None:
             edited = text_of(proposed.filter, proposed.parts, company, workflow.level)
-        stored, new = (analyzed(text, company, workflow.level) for text in (workflow.filter, edited))
-        before = audience(stored, respect_pauses=workflow.respect_pauses)
+        new = analyzed(edited, company, workflow.level)
+        before = _stored(workflow, company, new)
         kept = proposed.respect_pauses is None
         after = audience(new, respect_pauses=workflow.respect_pauses if kept else proposed.respect_pauses is True)
         return {
@@ -46,6 +46,15 @@ def diff(database: Database, company: Company, workflow_id: int, proposed: Propo
             "left": _shown(connection, question, without(before, after), proposed.limit),
             "stayed": total_of(connection, question, within(before, after)).document(),
         }
+
+
+def _stored(workflow: Workflow, company: Company, new: Analysis) -> Filter:
+    """A stored filter whose field has gone targets nobody: an edit that mends it brings everyone in."""
+    try:
+        stored = analyzed(workflow.filter, company, workflow.level)
+    except FilterError:
+        return Filter(new.lowered.root, FALSE)
+    return audience(stored, respect_pauses=workflow.respect_pauses)
 
 
 def audience(analysis: Analysis, *, respect_pauses: bool) -> Filter:

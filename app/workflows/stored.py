@@ -84,14 +84,26 @@ def change(database: Database, company: Company, workflow_id: int, version: int,
         return current(connection, company, workflow_id)
 
 
-def remove(database: Database, company: Company, workflow_id: int, version: int) -> None:
-    """Its versions and runs stay."""
+def remove(database: Database, company: Company, workflow_id: int, version: int, who: str) -> None:
+    """Its versions and runs stay; the last version, switched off, says who removed it and when."""
     with database.transaction(company.company_id, write=True) as connection:
         _claim(connection, company, workflow_id, version)
+        about = {"company": company.company_id, "id": workflow_id, "version": version, "who": who}
+        connection.execute(_LAST_VERSION, about)
         connection.execute(
-            "UPDATE workflow SET removed_at = now(), next_run_at = NULL WHERE company_id = %s AND id = %s",
-            [company.company_id, workflow_id],
+            "UPDATE workflow SET version = %(version)s + 1, removed_at = now(), next_run_at = NULL"
+            " WHERE company_id = %(company)s AND id = %(id)s",
+            about,
         )
+
+
+_LAST_VERSION: LiteralString = """
+    INSERT INTO workflow_version (company_id, workflow_id, version, name, level, filter, parts, respect_pauses,
+        is_active, growth_factor, schedule, catalog_version, changed_by)
+    SELECT company_id, workflow_id, version + 1, name, level, filter, parts, respect_pauses,
+        false, growth_factor, schedule, catalog_version, %(who)s
+    FROM workflow_version WHERE company_id = %(company)s AND workflow_id = %(id)s AND version = %(version)s
+"""
 
 
 def current(connection: Connection, company: Company, workflow_id: int) -> Workflow:
@@ -127,14 +139,16 @@ def listed(database: Database, company: Company) -> list[Document]:
 
 
 def versions(database: Database, company: Company, workflow_id: int) -> list[Document]:
-    """The newest first."""
+    """The newest first; also of one that was removed."""
     with database.transaction(company.company_id) as connection:
-        current(connection, company, workflow_id)
         statement: LiteralString = f"""
             SELECT {_COLUMNS} FROM workflow_version AS v
             WHERE v.company_id = %(company)s AND v.workflow_id = %(id)s ORDER BY v.version DESC
         """
-        return [document(found, company) for found in _workflows(connection, statement, company, id=workflow_id)]
+        found = _workflows(connection, statement, company, id=workflow_id)
+    if not found:
+        raise unknown()
+    return [document(version, company) for version in found]
 
 
 def document(workflow: Workflow, company: Company) -> Document:
