@@ -1,6 +1,7 @@
 """The compiled SQL against the independent evaluator: customers, groups, matching rows and every metric."""
 
 import random
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -86,7 +87,6 @@ DAYS = (
 )
 
 
-# Where a member's metric lacks a rate its group's total is not known, rather than the sum of the others.
 # What a group's members come to, asked of a row that is further in: of this group's members, not of everyone's.
 FURTHER_IN = (
     "invoice.is_open AND (invoice.is_overdue OR COUNT(customer) = group.members_count)",
@@ -96,16 +96,7 @@ FURTHER_IN = (
     "ANY customer (ANY invoice (is_open AND COUNT(customer WHERE strike IS MISSING) = group.members_count))",
 )
 
-
-def test_totals_of_a_group_asked_further_in(loaded: Loaded) -> None:
-    for text in FURTHER_IN:
-        analysis = analyze(text, CATALOG, level="group")
-        assert analysis.tree is not None
-        expected = sorted(matches(analysis.tree, loaded.world, level="group"))
-        assert loaded.source_ids(analysis.lowered) == expected, text
-        assert setwise(loaded.database, loaded.question, analysis.checked) == expected, text
-
-
+# Where a member's metric lacks a rate its group's total is not known, rather than the sum of the others.
 UNRATED = (
     "SUM(customer.balance_total) IS MISSING",
     "SUM(customer.balance_overdue) <= 500",
@@ -114,13 +105,15 @@ UNRATED = (
 )
 
 
-def test_what_a_group_comes_to_without_a_rate(loaded: Loaded) -> None:
-    for text in UNRATED:
+@pytest.mark.parametrize("filters", [FURTHER_IN, UNRATED], ids=["asked further in", "without a rate"])
+def test_what_a_group_comes_to(loaded: Loaded, filters: Sequence[str]) -> None:
+    """Both translations select the groups that the evaluator does."""
+    for text in filters:
         analysis = analyze(text, CATALOG, level="group")
         assert analysis.tree is not None
         expected = sorted(matches(analysis.tree, loaded.world, level="group"))
-        assert loaded.source_ids(analysis.lowered) == expected
-        assert setwise(loaded.database, loaded.question, analysis.checked) == expected
+        assert loaded.source_ids(analysis.lowered) == expected, text
+        assert setwise(loaded.database, loaded.question, analysis.checked) == expected, text
 
 
 @pytest.mark.parametrize("text", [*PERCENTAGES, *DAYS])
