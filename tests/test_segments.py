@@ -245,6 +245,16 @@ def test_a_segment_is_used_at_once(api: Api) -> None:
     assert api.get("/v1/segments/High risk").json()["filter"] == "customer.strike > 3"
 
 
+@pytest.mark.parametrize("filter", ["customer IN SEGMENT 'a'", "customer NOT IN SEGMENT 'a' OR customer.strike = 1"])
+def test_why_tells_who_is_in_a_segment(api: Api, filter: str) -> None:
+    define(api, "a", "customer.rating = 'D'")
+    for customer in "ABC":
+        found = api.answer("/v1/why", filter=filter, customer=customer)
+        assert found["matches"] is found["tree"]["holds"] is (customer in selected(api, filter))
+        leaf = (found["tree"]["children"] or [found["tree"]])[0]
+        assert leaf["holds"] is ((customer in "AB") is ("NOT" not in filter))
+
+
 def test_a_change_says_what_it_touches(api: Api) -> None:
     define(api, "a", "customer.rating = 'D'")
     define(api, "b", "customer IN SEGMENT 'a' AND customer.strike > 0")
