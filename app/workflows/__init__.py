@@ -1,7 +1,7 @@
 """Workflows: filters that are stored and run, who stood in their runs, and what a change would change."""
 
 from app.workflows.asked import Edited, Proposed, Starting
-from app.workflows.audiences import Change, Run, compare
+from app.workflows.audiences import Run, compare
 from app.workflows.audiences import export as export_run
 from app.workflows.audiences import listed as list_runs
 from app.workflows.audiences import read as read_run
@@ -19,7 +19,6 @@ from app.workflows.stored import (
     Workflow,
     change,
     create,
-    current,
     document,
     listed,
     named,
@@ -30,7 +29,6 @@ from app.workflows.stored import (
 from app.workflows.webhooks import Hook, deliver_next, hook_of, remove_hook, set_hook
 
 __all__ = [
-    "Change",
     "Edited",
     "Hook",
     "Limits",
@@ -42,7 +40,6 @@ __all__ = [
     "change",
     "compare",
     "create",
-    "current",
     "define_segment",
     "deliver_next",
     "diff",
