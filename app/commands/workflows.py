@@ -30,10 +30,16 @@ from app.workflows import Edited, Proposed, Starting, Workflow
 
 Document = dict[str, Any]
 
+commands = typer.Typer()
 workflow_app = typer.Typer(help="Filters that are stored, and run.", no_args_is_help=True)
 runs_app = typer.Typer(help="Audiences that were fixed.", no_args_is_help=True)
 segment_app = typer.Typer(help="Named filters that others are built on.", no_args_is_help=True)
 webhook_app = typer.Typer(help="Who is told of runs.", no_args_is_help=True)
+
+commands.add_typer(workflow_app, name="workflow")
+commands.add_typer(runs_app, name="runs")
+commands.add_typer(segment_app, name="segment")
+commands.add_typer(webhook_app, name="webhook")
 
 OfWorkflow = Annotated[str, typer.Argument(metavar="WORKFLOW", help="its name, or its number")]
 OfRun = Annotated[int, typer.Argument(metavar="RUN", help="its number", min=1)]
@@ -48,15 +54,6 @@ RespectPauses = Annotated[
 Limit = Annotated[int, typer.Option(help="rows shown", min=1, max=500)]
 
 WHO = "command line"
-
-
-def add_workflow_commands(app: typer.Typer) -> None:
-    app.add_typer(workflow_app, name="workflow")
-    app.add_typer(runs_app, name="runs")
-    app.add_typer(segment_app, name="segment")
-    app.add_typer(webhook_app, name="webhook")
-    for command in (run, funnel, forecast, overlap, worker):
-        app.command()(command)
 
 
 @contextmanager
@@ -272,6 +269,7 @@ def diff(
 # ---------------------------------------------------------------- runs
 
 
+@commands.command()
 def run(
     workflow: OfWorkflow,
     as_of: AsOf = None,
@@ -394,6 +392,7 @@ def compare_runs(
 # ---------------------------------------------------------------- asked of filters
 
 
+@commands.command()
 def funnel(
     filter: Filter,
     level: Level = "customer",
@@ -415,6 +414,7 @@ def funnel(
     return printing.say(f"\n{found['count']:,} of {found['everyone']:,} {level}s as of {found['as_of']}")
 
 
+@commands.command()
 def forecast(
     filter: Filter,
     days: Annotated[int, typer.Option(help="how many days to look ahead", min=1, max=60)] = 30,
@@ -440,6 +440,7 @@ def forecast(
     return printing.table(lines, numbers=[f"{level}s", *changes])
 
 
+@commands.command()
 def overlap(as_of: AsOf = None, limit: Limit = 50, company: OfCompany = None, format: TableOrJson = "table") -> None:
     """Show customers that several active workflows target, and overdue money that none does."""
     timeout = Settings().export_timeout_ms
@@ -517,6 +518,7 @@ def remove_segment(name: Annotated[str, typer.Argument(metavar="NAME")], company
 # ---------------------------------------------------------------- by themselves
 
 
+@commands.command()
 def worker() -> None:
     """Run what is scheduled and tell of runs, until stopped; `serve` does so too, unless DUELIST_WORKER=false."""
     settings = Settings()

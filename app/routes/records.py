@@ -1,0 +1,29 @@
+"""Calls for single records."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app import queries
+from app.problems import Problem
+from app.routes.callers import Reader
+from app.routes.exact import answer
+
+records = APIRouter(prefix="/v1", tags=["records"])
+
+
+def _add_record_route(kind: str) -> None:
+    def record(source_id: str, caller: Reader, request: Request) -> Response:
+        found = queries.record(request.app.state.reads, caller.company, kind, source_id)
+        if found is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "unknown-id", f"There is no such record among the {kind}.")
+        return answer(found)
+
+    # A source id may contain slashes.
+    path = f"/{kind}/{{source_id:path}}"
+    records.add_api_route(path, record, methods=["GET"], name=kind, description="One record as it is stored.")
+
+
+for _kind in queries.RECORDS:
+    _add_record_route(_kind)
