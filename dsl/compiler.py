@@ -15,7 +15,7 @@ from dsl import typed
 from dsl.catalog import Age, Entity, Field, Sources
 from dsl.constants import day_of, number_of
 from dsl.frames import Frame, Relations, columns_of, metrics, related, relation
-from dsl.operators import EQUAL, LESS, LESS_OR_EQUAL, MORE, MORE_OR_EQUAL, Operator
+from dsl.operators import EQUAL, HAS_NONE, LESS, LESS_OR_EQUAL, MORE, MORE_OR_EQUAL, Operator
 from dsl.quantities import SCALE, Quantity, aligned, calculated, exact, half_up, literal, product
 from dsl.typed import Filter, Operand, Predicate, Row
 from dsl.types import QUANTITIES, Kind
@@ -236,12 +236,15 @@ class _Compiler:
             case typed.Block(_, row, inner):
                 return sa.and_(self.exists(row, typed.TRUE), ~self.exists(row, typed.Not(inner)))
             case typed.Holds(operand):
-                return self.tested(operand)
+                found = self._of_group(node)
+                return self.tested(operand) if found is None else found
             case typed.InSegment():
                 return self.in_segment(node)
             case typed.Compare() | typed.Range() | typed.OneOf() | typed.Absent():
-                grouped = self._grouped(node)
-                return self.test(node) if grouped is None else grouped
+                for found in (self._grouped(node), self._of_group(node)):
+                    if found is not None:
+                        return found
+                return self.test(node)
             case _:
                 assert_never(node)
 
@@ -642,6 +645,21 @@ class _Compiler:
         holds = _WithAggregate(self.question, aggregate=aggregate, value=value).test(node)
         return _Groups(owner, narrow(groups, holds.is_not(sa.true()) if holds_for_none else holds), holds_for_none)
 
+    def _of_group(self, node: _Tested | typed.Holds) -> Test | None:
+        """A test of nothing but a customer's group, as `group_id IN (SELECT …)`: unlike a join it can stop early."""
+        group = _lone_group(node)
+        if group is None or group.owner is None or self.company is None:
+            return None
+        key = self.frame(group.owner).column("group_id")
+        inner = _Compiler(self.question)
+        inner.company, inner.as_of = self.company, self.as_of
+        frame = inner.open(group, measured=group in self.measured)
+        test = inner.tested(node.operand) if isinstance(node, typed.Holds) else inner.test(node)
+        if not _holds_for_missing(node):
+            return key.in_(frame.select(frame.column("id"), where=[test]))
+        # It holds for customers without a group as well.
+        return key.in_(frame.select(frame.column("id"), where=[test.is_not(sa.true())])).is_not(sa.true())
+
     def first_value(self, node: typed.FirstOf) -> Quantity:
         if node.operand.type.kind not in QUANTITIES:
             return Quantity(self.plain(node.operand))
@@ -768,6 +786,33 @@ def _rows_read(aggregate: typed.Aggregated | typed.FirstOf) -> frozenset[Row]:
                     read.add(row.owner)
                     bound.add(row)
     return frozenset(row for row in read - bound if row)
+
+
+def _lone_group(node: _Tested | typed.Holds) -> Row | None:
+    """The group, where a test reads nothing else."""
+    read: set[Row | None] = set()
+    for part in typed.nodes(node):
+        match part:
+            case typed.FieldOf(row):
+                read.add(row)
+            case typed.Converted(_, source, target):
+                read |= {currency.row for currency in (source, target) if currency.row}
+            case typed.Aggregated() | typed.FirstOf():
+                return None
+    group = read.pop() if len(read) == 1 else None
+    return group if group is not None and group.entity.name == "group" else None
+
+
+def _holds_for_missing(node: _Tested | typed.Holds) -> bool:
+    match node:
+        case typed.Holds():
+            return False
+        case typed.Absent():
+            return not node.negated
+        case typed.OneOf(operator):
+            return (operator is HAS_NONE) is not node.negated
+        case _:
+            return node.negated
 
 
 def _operands(node: _Tested) -> tuple[Operand, ...]:

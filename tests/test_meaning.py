@@ -116,7 +116,30 @@ def test_what_a_group_comes_to(loaded: Loaded, filters: Sequence[str]) -> None:
         assert setwise(loaded.database, loaded.question, analysis.checked) == expected, text
 
 
-@pytest.mark.parametrize("text", [*PERCENTAGES, *DAYS])
+# What is said of a customer's group alone, which some have not.
+OF_THE_GROUP = (
+    "group.balance_overdue > 100",
+    "NOT group.balance_overdue > 100",
+    "group.balance_overdue BETWEEN 0 AND 500 USD",
+    "NOT group.balance_overdue BETWEEN 0 AND 500 USD",
+    "group.name IS MISSING",
+    "group.name IS NOT MISSING",
+    "NOT group.name IN ('x', 'y')",
+    "group.chasing_paused OR customer.strike = 1",
+    "NOT group.chasing_paused",
+    "group.chasing_paused = false",
+    "group.tags HAS NONE ('retail')",
+    "NOT group.tags HAS NONE ('retail')",
+    "group.tags HAS ANY ('retail')",
+    "NOT group.tags HAS ALL ('retail', 'b2b')",
+    "group.balance_overdue < group.balance_total",
+    "ANY invoice (is_open AND group.members_count > 1)",
+    "NO invoice (group.members_count > 1 OR NOT group.chasing_paused)",
+    "COUNT(invoice WHERE group.members_count > 1) = 0",
+)
+
+
+@pytest.mark.parametrize("text", [*PERCENTAGES, *DAYS, *OF_THE_GROUP])
 def test_what_the_generator_does_not_write(loaded: Loaded, text: str) -> None:
     analysis = analyze(text, CATALOG)
     assert analysis.tree is not None
