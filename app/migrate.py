@@ -57,6 +57,12 @@ def newest() -> set[str]:
     return set(ScriptDirectory.from_config(config_of()).get_heads())
 
 
+@cache
+def revisions() -> set[str]:
+    """All that there are, up to the newest."""
+    return {script.revision for script in ScriptDirectory.from_config(config_of()).walk_revisions()}
+
+
 def config_of(url: str | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(files("migrations")).replace("%", "%%"))
