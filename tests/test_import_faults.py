@@ -127,7 +127,7 @@ def facts_in(connection: Connection) -> Facts:
     return {name: Counter(fact(row, SHOWN[name], named) for row in found) for name, found in rows.items()}
 
 
-def fact(row: Mapping[str, Any], shown: Mapping[str, str], named: Mapping[str, Mapping[int, str]]) -> str:
+def fact(row: Mapping[str, Any], shown: Mapping[str, str], named: Mapping[str, Mapping[int, Any]]) -> str:
     values = {name: named[shown[name]].get(value, value) if name in shown else value for name, value in row.items()}
     return str(sorted((name, value) for name, value in values.items() if name != "id"))
 
