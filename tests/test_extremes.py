@@ -5,7 +5,6 @@ import random
 from collections.abc import Iterator
 from itertools import cycle
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -150,42 +149,6 @@ def test_every_kind_of_row_and_file_is_answered(api: Api, level: str) -> None:
     for rows in (own, "invoices", "payments", "credit_notes"):
         for form in ("csv", "ndjson"):
             assert api.post(f"/v1/preview.{form}", **everyone, rows=rows).status_code == 200, (rows, form)
-
-
-def test_every_record_is_found(api: Api) -> None:
-    for kind in (
-        "customers",
-        "groups",
-        "invoices",
-        "payments",
-        "credit_notes",
-        "contacts",
-        "activities",
-        "promises",
-        "journals",
-    ):
-        for number in range(ROWS_OF_A_FILE):
-            source_id = key_of(kind, number)
-            found = api.get(f"/v1/{kind}/{quote(source_id, safe='')}")
-            assert found.status_code == 200, (kind, source_id, found.text)
-            assert found.json()["source_id"] == source_id
-
-
-def test_why_and_a_run_are_answered(api: Api) -> None:
-    """A run is checked against the second translation, which reads everything in its own way."""
-    for filter_ in (
-        "invoice.balance > 0",
-        "customer.balance_total < 1e3",
-        "SUM(invoice.amount) > 5",
-        "payment.amount < 0",
-    ):
-        for number in range(0, ROWS_OF_A_FILE, 9):
-            answered = api.post("/v1/why", filter=filter_, customer=key_of("customers", number))
-            assert answered.status_code == 200, answered.text
-        made = api.post("/v1/workflows", name=filter_, filter=filter_)
-        assert made.status_code == 201, made.text
-        answered = api.post(f"/v1/workflows/{made.json()['id']}/runs", confirm=True)
-        assert answered.status_code == 201, answered.text
 
 
 def test_what_is_kept_is_right(database: Database, company: Company) -> None:
