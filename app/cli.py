@@ -9,10 +9,12 @@ from pydantic import ValidationError
 
 from app import printing
 from app.audit import NotAudited
+from app.backup import BackupRefused
 from app.commands import filters, keys, ledger, operating, workflows
 from app.companies import BadCompany
 from app.database import DatabaseAway
 from app.embedded import EmbeddedError
+from app.migrate import TablesLocked
 from app.problems import Problem, as_problem
 from app.serving import PortTaken
 from app.sweep import SweepRefused
@@ -39,7 +41,7 @@ def main() -> None:
     except ValidationError as wrong:
         said = ((".".join(map(str, found["loc"])), found["msg"]) for found in wrong.errors())
         stop("; ".join(f"{place}: {message.removeprefix('Value error, ')}" for place, message in said))
-    except (BadCompany, EmbeddedError, NotAudited, PortTaken, SweepRefused) as wrong:
+    except (BackupRefused, BadCompany, EmbeddedError, NotAudited, PortTaken, SweepRefused, TablesLocked) as wrong:
         stop(str(wrong))
     except BrokenPipeError:
         # Whoever read our output has seen enough; what Python flushes at its end must not complain.

@@ -116,6 +116,15 @@ def attach(data_dir: Path) -> str | None:
     return url
 
 
+def client_programs(name: str) -> Iterator[tuple[Path, int]]:
+    """Where a program such as pg_dump is, beside a server's binaries or on the PATH, and of which major version."""
+    beside = (_Binaries(folder, 0).program(name) for folder in _binary_folders(_Account()))
+    on_path = shutil.which(name)
+    for path in (*beside, *([Path(on_path)] if on_path else [])):
+        if path.exists() and (digits := re.search(r"\) (\d+)", _Account().run([path, "--version"]))):
+            yield path, int(digits[1])
+
+
 def reachable_by_all(folder: Path) -> bool:
     """Whether an account without rights can get into the folder, made or not."""
     return _closed_parent(folder) is None

@@ -1,5 +1,6 @@
 """How alembic reaches the database: a connection or URL it was handed, else the one the settings choose."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,9 +10,11 @@ from alembic import context
 from app.database import database_url
 from app.models import metadata
 from app.settings import Settings
+from migrations.waiting import BRIEFLY
 
 # Any number: servers that start together migrate one after the other, and the later ones find nothing to do.
 _ADVISORY_LOCK = 7_406_202
+_POLL_SECONDS = 0.05
 
 
 @contextmanager
@@ -43,12 +46,44 @@ def _connect(url: str) -> Iterator[sa.Connection]:
         yield connection
 
 
+@contextmanager
+def _turn(connection: sa.Connection) -> Iterator[None]:
+    """Asked for again and again: who waits for it in the database is waited for by CREATE INDEX CONCURRENTLY."""
+    while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_ADVISORY_LOCK))):
+        connection.rollback()
+        time.sleep(_POLL_SECONDS)
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.execute(sa.select(sa.func.pg_advisory_unlock(_ADVISORY_LOCK)))
+        connection.commit()
+
+
 def _migrate(connection: sa.Connection) -> None:
-    context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
+    """Each migration in a transaction of its own, so that none holds its locks while the next one waits for others."""
+    context.configure(
+        connection=connection, target_metadata=metadata, compare_server_default=True, transaction_per_migration=True
+    )
+    with _turn(connection):
+        for setting in BRIEFLY:
+            connection.execute(sa.text(setting))
+        connection.commit()
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+def _print() -> None:
+    context.configure(dialect_name="postgresql", transaction_per_migration=True)
+    for setting in BRIEFLY:
+        context.execute(setting)
     with context.begin_transaction():
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
         context.run_migrations()
 
 
-with _connection() as open_connection:
-    _migrate(open_connection)
+if context.is_offline_mode():
+    _print()
+else:
+    with _connection() as open_connection:
+        _migrate(open_connection)

@@ -23,8 +23,9 @@ Connection = psycopg.Connection[str]
 
 # What tables consist of, a line each; no definition names the schema, as it is in the search path.
 TABLES = """
-    SELECT format('%s column %s: %s %s %s null=%s default=%s', c.relname, a.attnum, a.attname, a.atttypid::regtype,
-                  a.attidentity, NOT a.attnotnull, pg_get_expr(d.adbin, d.adrelid))
+    SELECT format('%s column %s: %s %s %s %s null=%s default=%s', c.relname, a.attnum, a.attname, a.atttypid::regtype,
+                  nullif(a.attcollation, 0)::regcollation, a.attidentity, NOT a.attnotnull,
+                  pg_get_expr(d.adbin, d.adrelid))
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
         LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
     WHERE c.relnamespace = current_schema::regnamespace AND c.relkind = 'r' AND c.relname <> 'alembic_version'

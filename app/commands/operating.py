@@ -3,17 +3,22 @@
 import runpy
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import SecretStr
 
 from app import printing
+from app.backup import back_up, restore, verify
 from app.database import database_url
 from app.distribute import By, NoCitus, distribute, statements
 from app.migrate import is_current, migrate
 from app.serving import serve as serve_it
 from app.settings import Settings
 from app.terminal import NO, opened, stop
+
+BackupFile = Annotated[Path, typer.Argument(metavar="FILE")]
 
 commands = typer.Typer()
 
@@ -41,6 +46,51 @@ def migrate_database() -> None:
         was_current = is_current(url)
         migrate(url)
     printing.say("the database was at the newest revision" if was_current else "the database is migrated")
+
+
+@commands.command("backup")
+def back_up_database(
+    file: BackupFile,
+    check: Annotated[
+        bool, typer.Option("--verify", help="write nothing: restore FILE into a database beside, compare, and drop it")
+    ] = False,
+) -> None:
+    """Write everything to a file, while the service runs."""
+    with database_url(Settings()) as url:
+        if check:
+            with printing.progress() as told:
+                differing = verify(url, file, told)
+            return _restored(differing, f"{file} restores to what it was made of")
+        if not is_current(url):
+            stop("the database is not migrated; run: duelist migrate")
+        with printing.progress() as told:
+            manifest = back_up(url, file, told)
+    rows = sum(table.rows for table in manifest.tables.values())
+    return printing.say(f"{rows:,} rows of {len(manifest.answers)} companies are in {file}")
+
+
+@commands.command("restore")
+def restore_database(
+    file: BackupFile,
+    into: Annotated[str | None, typer.Option(metavar="URL", help="another database than the chosen one")] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace what is in the database")] = False,
+) -> None:
+    """Bring back what a backup holds, and compare: every table, and whom a filter on each field selects."""
+    settings = Settings()
+    if into:
+        settings = Settings.model_validate(settings.model_dump() | {"database_url": SecretStr(into)})
+    with database_url(settings) as url, printing.progress() as told:
+        differing = restore(url, file, told, force=force)
+    _restored(differing, f"{file} is restored")
+
+
+def _restored(differing: list[str], well: str) -> None:
+    for line in differing:
+        printing.note(line)
+    if differing:
+        printing.note(f"duelist: not as it was backed up: {len(differing):,} of what was compared")
+        raise typer.Exit(NO)
+    printing.say(well)
 
 
 @commands.command("distribute")

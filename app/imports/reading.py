@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ SUFFIXES = (".csv", ".ndjson", ".csv.gz", ".ndjson.gz")
 
 # A line without end is no ledger: memory stays flat.
 LONGEST_LINE = 1 << 20
+
+# Nor is an archive that is so many times larger than it looks, beyond what any may be.
+MOST_UNPACKED, MOST_TIMES = 1 << 28, 200
 
 # The byte order marks, FF FE and FE FF, as bytes that are not UTF-8 are read.
 _MARKS_OF_UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")
@@ -77,10 +81,11 @@ class Renaming:
 def discover(paths: Iterable[Path], problems: Problems) -> dict[str, Source]:
     """The files to import, by name, in the order in which they depend on each other."""
     found: dict[str, Source] = {}
-    for path in chain.from_iterable(map(_candidates, paths)):
+    for path in chain.from_iterable(_candidates(path, problems) for path in paths):
         name = _name(path)
-        if not path.is_file():
-            problems.add(BadRow(path.name, None, None, "no-file", f"there is no file {path}"))
+        if not os.path.isfile(path):
+            why = f"{path} is no file that can be read" if os.path.lexists(path) else f"there is no file {path}"
+            problems.add(BadRow(path.name, None, None, "no-file", why))
         elif name is None:
             problems.add(BadRow(path.name, None, None, "unknown-file", _unknown_file(path)))
         elif name in found:
@@ -96,11 +101,19 @@ def discover(paths: Iterable[Path], problems: Problems) -> dict[str, Source]:
 _KNOWN_FILES = f"known are {', '.join(FILES)} as {', '.join(SUFFIXES)}"
 
 
-def _candidates(path: Path) -> list[Path]:
-    """Of a folder, only what looks like data: a licence may lie beside it."""
-    if not path.is_dir():
+def _candidates(path: Path, problems: Problems) -> list[Path]:
+    """Of a folder, only what looks like data: a licence may lie beside it. What looks so and is no file is named: to
+    pass over it would be to import half a ledger."""
+    if not os.path.isdir(path):
         return [path]
-    return sorted(child for child in path.iterdir() if child.is_file() and child.name.lower().endswith(SUFFIXES))
+    try:
+        children = sorted(child for child in path.iterdir() if child.name.lower().endswith(SUFFIXES))
+        missing = "" if children else f"there is no import file in {path}; {_KNOWN_FILES}"
+    except OSError as error:
+        children, missing = [], f"{path} cannot be read: {error.strerror}"
+    if missing:
+        problems.add(BadRow(path.name, None, None, "no-file", missing))
+    return children
 
 
 def _name(path: Path) -> str | None:
@@ -147,9 +160,14 @@ def _is_json(source: Source) -> bool:
 
 
 def _lines(source: Source, text: TextIOWrapper) -> Iterator[str]:
-    number = 0
+    number = unpacked = 0
+    most = max(MOST_UNPACKED, MOST_TIMES * source.path.stat().st_size)
     while line := text.readline(LONGEST_LINE):
         number += 1
+        unpacked += len(line)
+        if unpacked > most:
+            message = f"more than {most:,} characters come out of this archive: unpack it to import it all the same"
+            raise Unreadable(source.fault(number, None, "too-large", message))
         if number == 1 and (line.startswith(_MARKS_OF_UTF_16) or "\0" in line[:2]):
             raise Unreadable(source.fault(1, None, "bad-encoding", "the file is UTF-16, not UTF-8: save it as UTF-8"))
         if len(line) == LONGEST_LINE:

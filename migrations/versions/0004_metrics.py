@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from alembic import op
 
 revision = "0004"
-down_revision = "0003"
+down_revision = "0002"
 
 _views = importlib.import_module("migrations.versions.0002_views")
 AS_OF, PAID = _views.AS_OF, _views.PAID

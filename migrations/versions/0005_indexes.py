@@ -1,6 +1,6 @@
 """The indexes that plans asked for (docs/performance.md)."""
 
-from alembic import op
+from migrations.indexes import create_indexes, drop_indexes
 
 revision = "0005"
 down_revision = "0004"
@@ -23,10 +23,8 @@ INDEXES = {
 
 
 def upgrade() -> None:
-    for index, on in INDEXES.items():
-        op.execute(f"CREATE INDEX {index} ON {on}")
+    create_indexes(INDEXES)
 
 
 def downgrade() -> None:
-    for index in INDEXES:
-        op.execute(f"DROP INDEX {index}")
+    drop_indexes(INDEXES)
