@@ -3,10 +3,11 @@
 from functools import cache
 from importlib.resources import files
 
-import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+
+from app.errands import Watched
 
 
 def migrate(url: str, revision: str = "head") -> None:
@@ -16,7 +17,7 @@ def migrate(url: str, revision: str = "head") -> None:
 
 def is_current(url: str) -> bool:
     """Whether the database stands at the newest revision; an unreachable one raises psycopg.OperationalError."""
-    with psycopg.connect(url, connect_timeout=5) as connection:
+    with Watched.connect(url, connect_timeout=2) as connection:
         if connection.execute("SELECT to_regclass('alembic_version')").fetchone() == (None,):
             return False
         return {row[0] for row in connection.execute("SELECT version_num FROM alembic_version")} == newest()
