@@ -25,8 +25,8 @@ _AWAY_CLASSES = ("08", "53", "57P", "25P03")
 # How often one who waits for a connection asks again, which has the pool try the server anew.
 _SLICE_SECONDS = 0.25
 
-# Whoever holds locks for something long may be idle so long between two statements, and no longer.
-_LONGEST_IDLE_MS = 600_000
+# How long a transaction may be idle between two statements, for it holds locks: with what takes long, longer.
+_SHORTEST_IDLE_MS, _LONGEST_IDLE_MS = 15_000, 600_000
 
 # A commit that is not told of by then has an unknown end.
 _COMMIT_SECONDS = 30.0
@@ -102,7 +102,7 @@ class Database:
                 " SET ROLE {}"
             ).format(
                 self.statement_timeout_ms,
-                self.statement_timeout_ms or _LONGEST_IDLE_MS,
+                _idle_ms(self.statement_timeout_ms),
                 self._lock_timeout_ms,
                 sql.Identifier(ROLE),
             ),
@@ -134,7 +134,7 @@ class Database:
         if timeout_ms is not None:
             _extend_errand(timeout_ms)
             opening.append(_local("lock_timeout", str(timeout_ms)))
-            opening.append(_local("idle_in_transaction_session_timeout", str(timeout_ms or _LONGEST_IDLE_MS)))
+            opening.append(_local("idle_in_transaction_session_timeout", str(_idle_ms(timeout_ms))))
         with self._begun(sql.SQL("; ").join(opening), patience(limit, write=write)) as connection:
             yield connection
 
@@ -192,6 +192,10 @@ class Database:
             except PoolTimeout:
                 if left <= _SLICE_SECONDS:
                     raise
+
+
+def _idle_ms(timeout_ms: int) -> int:
+    return max(timeout_ms, _SHORTEST_IDLE_MS) if timeout_ms else _LONGEST_IDLE_MS
 
 
 def _extend_errand(timeout_ms: int) -> None:

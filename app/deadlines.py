@@ -36,8 +36,7 @@ class Deadlines:
                 await asyncio.wait((answering, watching), timeout=wait, return_when=asyncio.FIRST_COMPLETED)
             if answering.done():
                 return answering.result()
-            if not watching.done():
-                await exchange.refuse()
+            await exchange.refuse()
         finally:
             watching.cancel()
             if not answering.done():
@@ -102,14 +101,19 @@ class _Exchange:
     async def refuse(self) -> None:
         """An answer that has begun cannot be taken back: it stays without its end, and the server cuts it off."""
         has_started, self._has_left = self._has_started, True
-        if not has_started:
-            response = problems.respond(_TOO_LATE if self._is_read.is_set() else _TOO_SLOW)
-            await response({"type": "http"}, self._receive, self._send)
+        if has_started:
+            return None
+        if self._is_gone.is_set():  # told to nobody but those who count
+            return await self._send({"type": "http.response.start", "status": _GONE, "headers": []})
+        response = problems.respond(_TOO_LATE if self._is_read.is_set() else _TOO_SLOW)
+        await response({"type": "http"}, self._receive, self._send)
 
     def leave(self) -> None:
         self._has_left = True
         self._scope.cancel()
 
+
+_GONE = 499  # what proxies note of a client that left
 
 _TOO_LATE = Problem(
     HTTPStatus.GATEWAY_TIMEOUT, "deadline", "There was no answer in time; try again in a moment.",
