@@ -101,12 +101,11 @@ class _Exchange:
     async def refuse(self) -> None:
         """An answer that has begun cannot be taken back: it stays without its end, and the server cuts it off."""
         has_started, self._has_left = self._has_started, True
-        if has_started:
-            return None
-        if self._is_gone.is_set():  # told to nobody but those who count
-            return await self._send({"type": "http.response.start", "status": _GONE, "headers": []})
-        response = problems.respond(_TOO_LATE if self._is_read.is_set() else _TOO_SLOW)
-        await response({"type": "http"}, self._receive, self._send)
+        if self._is_gone.is_set() and not has_started:  # told to nobody but those who count
+            await self._send({"type": "http.response.start", "status": _GONE, "headers": []})
+        elif not has_started:
+            response = problems.respond(_TOO_LATE if self._is_read.is_set() else _TOO_SLOW)
+            await response({"type": "http"}, self._receive, self._send)
 
     def leave(self) -> None:
         self._has_left = True
