@@ -73,7 +73,7 @@ class Database:
         statement_timeout_ms: int = 15_000,
         record_timeout_ms: int = 5_000,
         lock_timeout_ms: int = 3_000,
-        largest_cost: float = 50_000_000,
+        largest_cost: float = 20_000_000,
     ) -> None:
         self.largest_cost = largest_cost
         self.statement_timeout_ms = statement_timeout_ms

@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         30.0, gt=0, description="for a request as a whole; that of an export, forecast or run is the longer of the two"
     )
     largest_cost: float = Field(
-        50_000_000, gt=0, description="a wide filter that the planner estimates dearer is refused"
+        20_000_000, gt=0, description="a wide filter that the planner estimates dearer is refused"
     )
     cursor_secret: SecretStr | None = Field(None, description="signs page cursors; equal on all servers of one service")
     growth_factor: Decimal = Field(
