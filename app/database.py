@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from app import embedded
-from app.errands import ANSWER_SECONDS, ERRAND, Ended, Watched, patience
+from app.errands import ANSWER_SECONDS, ERRAND, Ended, Watched
 from app.settings import Settings
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -135,7 +135,7 @@ class Database:
             _extend_errand(timeout_ms)
             opening.append(_local("lock_timeout", str(timeout_ms)))
             opening.append(_local("idle_in_transaction_session_timeout", str(_idle_ms(timeout_ms))))
-        with self._begun(sql.SQL("; ").join(opening), patience(limit, write=write)) as connection:
+        with self._begun(sql.SQL("; ").join(opening), _patience(limit, write=write)) as connection:
             yield connection
 
     @contextmanager
@@ -148,21 +148,21 @@ class Database:
         self._pool.close()
 
     @contextmanager
-    def _begun(self, opening: sql.Composed, patience: float = inf) -> Iterator[Connection]:
+    def _begun(self, opening: sql.Composed, patience: tuple[float, float] = (inf, inf)) -> Iterator[Connection]:
         errand = ERRAND.get()
         with _away_named():
             connection = self._begin(opening)
             try:
                 with connection:  # commits, or rolls back; a pooled connection stays open
-                    connection.errand, connection.answers_within = errand, patience
+                    connection.errand = errand
+                    connection.answers_within, end_within = patience
                     try:
                         yield connection
                     except psycopg.errors.QueryCanceled as cancelled:
                         raise (Ended() if errand and errand.is_over else cancelled) from cancelled
                     finally:
-                        # What was written is not cut short at its very end; to give up is quick.
-                        connection.errand = None
-                        connection.answers_within = max(ANSWER_SECONDS, min(patience, _COMMIT_SECONDS))
+                        # What was written is not cut short at its very end.
+                        connection.errand, connection.answers_within = None, end_within
             finally:
                 self._pool.putconn(connection)
 
@@ -192,6 +192,13 @@ class Database:
             except PoolTimeout:
                 if left <= _SLICE_SECONDS:
                     raise
+
+
+def _patience(timeout_ms: int, *, write: bool) -> tuple[float, float]:
+    """How long a silent server is waited for, in a statement and at the end. What writes may give itself more time."""
+    if not timeout_ms:
+        return inf, inf
+    return (inf, _COMMIT_SECONDS) if write else (timeout_ms / 1000 + ANSWER_SECONDS, ANSWER_SECONDS)
 
 
 def _idle_ms(timeout_ms: int) -> int:

@@ -7,7 +7,6 @@ connection on which it did not arrive is closed.
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from math import inf
 from time import monotonic
 from typing import TypeVar
 
@@ -79,8 +78,3 @@ class Watched(psycopg.Connection[tuple[object, ...]]):
     def _give_up(self) -> None:
         self.pgconn.finish()
         raise psycopg.OperationalError("the server does not answer")
-
-
-def patience(timeout_ms: int | None, *, write: bool) -> float:
-    """How long one statement is waited for. What writes may give itself more time on its way."""
-    return inf if write or not timeout_ms else timeout_ms / 1000 + ANSWER_SECONDS
