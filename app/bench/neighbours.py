@@ -69,8 +69,10 @@ def _besieged(port: int, key: str) -> Iterator[None]:
         for _ in range(CLIENTS):
             threads.submit(besiege)
         time.sleep(2)
-        yield
-        over.set()
+        try:
+            yield
+        finally:
+            over.set()
 
 
 def _waits(port: int, key: str, requests: int) -> list[float]:
