@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from math import inf
+from time import monotonic
 from typing import LiteralString
 
 import psycopg
@@ -10,6 +12,7 @@ from psycopg import sql
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from app import embedded
+from app.errands import ANSWER_SECONDS, ERRAND, Ended, Watched
 from app.settings import Settings
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -17,7 +20,25 @@ Connection = psycopg.Connection[tuple[object, ...]]
 ROLE = "duelist_app"
 
 # Of PostgreSQL's error classes: the connection broke, there is no room for one, the server is going down or coming up.
-_AWAY_CLASSES = ("08", "53", "57P")
+_AWAY_CLASSES = ("08", "53", "57P", "25P03")
+
+# How often one who waits for a connection asks again, which has the pool try the server anew.
+_SLICE_SECONDS = 0.25
+
+# How long a transaction may be idle between two statements, for it holds locks: with what takes long, longer.
+_SHORTEST_IDLE_MS, _LONGEST_IDLE_MS = 15_000, 600_000
+
+# A commit that is not told of by then has an unknown end.
+_COMMIT_SECONDS = 30.0
+
+# A peer that is gone without a word, as after a power cut, is noticed by the kernel.
+_PEERS = {
+    "connect_timeout": 2,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 
 class DatabaseAway(Exception):
@@ -50,17 +71,25 @@ class Database:
         max_size: int = 10,
         timeout_seconds: float = 5.0,
         statement_timeout_ms: int = 15_000,
+        record_timeout_ms: int = 5_000,
+        lock_timeout_ms: int = 3_000,
+        largest_cost: float = 20_000_000,
     ) -> None:
-        self._statement_timeout_ms = statement_timeout_ms
-        self._pool = ConnectionPool(
+        self.largest_cost = largest_cost
+        self.statement_timeout_ms = statement_timeout_ms
+        self._record_timeout_ms = record_timeout_ms
+        self._lock_timeout_ms = lock_timeout_ms
+        self._timeout_seconds = timeout_seconds
+        self._pool: ConnectionPool[Watched] = ConnectionPool(
             url,
-            kwargs={"autocommit": True, "connect_timeout": 5, "application_name": "duelist"},
+            connection_class=Watched,
+            kwargs={"autocommit": True, "application_name": "duelist", **_PEERS},
             configure=self._configure,
             min_size=min_size,
             max_size=max_size,
             name="duelist",
             timeout=timeout_seconds,
-            reconnect_timeout=timeout_seconds,  # then the next request tries anew, rather than wait for a long back-off
+            reconnect_timeout=0,  # whoever waits tries anew, rather than wait for a long back-off
             open=True,
         )
 
@@ -69,8 +98,14 @@ class Database:
             connection,
             sql.SQL(
                 "SET jit = off; SET work_mem = '32MB'; SET TimeZone = 'UTC'; SET client_min_messages = warning;"
-                " SET statement_timeout = {}; SET ROLE {}"
-            ).format(self._statement_timeout_ms, sql.Identifier(ROLE)),
+                " SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {}; SET lock_timeout = {};"
+                " SET ROLE {}"
+            ).format(
+                self.statement_timeout_ms,
+                _idle_ms(self.statement_timeout_ms),
+                self._lock_timeout_ms,
+                sql.Identifier(ROLE),
+            ),
         )
 
     @contextmanager
@@ -85,15 +120,22 @@ class Database:
     ) -> Iterator[Connection]:
         """One transaction that sees one company only, as of one day.
 
-        All that it reads is of one moment, unless it writes and does not ask for such a `snapshot`.
+        All that it reads is of one moment, unless it writes and does not ask for such a `snapshot`. Without a day it is
+        about single records: these take no time, so they are given little.
         """
+        usual = self.statement_timeout_ms if as_of else self._record_timeout_ms
+        limit = usual if timeout_ms is None else timeout_ms
         begin = _BEGIN_READ if not write else _BEGIN_SNAPSHOT if snapshot else _BEGIN_WRITE
         opening = [begin, _local("app.company_id", str(int(company_id)))]
         if as_of:
             opening.append(_local("app.as_of", as_of.isoformat()))
+        if limit != self.statement_timeout_ms:
+            opening.append(_local("statement_timeout", str(limit)))
         if timeout_ms is not None:
-            opening.append(_local("statement_timeout", str(timeout_ms)))
-        with self._begun(sql.SQL("; ").join(opening)) as connection:
+            _extend_errand(timeout_ms)
+            opening.append(_local("lock_timeout", str(timeout_ms)))
+            opening.append(_local("idle_in_transaction_session_timeout", str(_idle_ms(timeout_ms))))
+        with self._begun(sql.SQL("; ").join(opening), _patience(limit, write=write)) as connection:
             yield connection
 
     @contextmanager
@@ -106,33 +148,67 @@ class Database:
         self._pool.close()
 
     @contextmanager
-    def _begun(self, opening: sql.Composed) -> Iterator[Connection]:
+    def _begun(self, opening: sql.Composed, patience: tuple[float, float] = (inf, inf)) -> Iterator[Connection]:
+        errand = ERRAND.get()
         with _away_named():
             connection = self._begin(opening)
             try:
                 with connection:  # commits, or rolls back; a pooled connection stays open
-                    yield connection
+                    connection.errand = errand
+                    connection.answers_within, end_within = patience
+                    try:
+                        yield connection
+                    except psycopg.errors.QueryCanceled as cancelled:
+                        raise (Ended() if errand and errand.is_over else cancelled) from cancelled
+                    finally:
+                        # What was written is not cut short at its very end.
+                        connection.errand, connection.answers_within = None, end_within
             finally:
                 self._pool.putconn(connection)
 
-    def _begin(self, opening: sql.Composed) -> Connection:
-        """A connection may have died in the pool when its server was restarted: then try once more on living ones."""
-        try:
-            return self._try_to_begin(opening)
-        except PoolTimeout:
-            raise
-        except psycopg.OperationalError:
-            self._pool.check()
-            return self._try_to_begin(opening)
+    def _begin(self, opening: sql.Composed) -> Watched:
+        """Connections may have died in the pool when their server was restarted: then the next one is tried."""
+        until = monotonic() + self._timeout_seconds
+        while True:
+            connection = self._waited_for(until)
+            try:
+                connection.answers_within = ANSWER_SECONDS
+                _send(connection, opening)
+                return connection
+            except BaseException as failure:
+                has_died = isinstance(failure, psycopg.OperationalError) and connection.closed
+                self._pool.putconn(connection)
+                if not has_died or monotonic() >= until:
+                    raise
 
-    def _try_to_begin(self, opening: sql.Composed) -> Connection:
-        connection = self._pool.getconn()
-        try:
-            _send(connection, opening)
-        except BaseException:
-            self._pool.putconn(connection)
-            raise
-        return connection
+    def _waited_for(self, until: float) -> Watched:
+        errand = ERRAND.get()
+        while True:
+            if errand and errand.is_over:
+                raise Ended
+            left = until - monotonic()
+            try:
+                return self._pool.getconn(timeout=max(0.001, min(left, _SLICE_SECONDS)))
+            except PoolTimeout:
+                if left <= _SLICE_SECONDS:
+                    raise
+
+
+def _patience(timeout_ms: int, *, write: bool) -> tuple[float, float]:
+    """How long a silent server is waited for, in a statement and at the end. What writes may give itself more time."""
+    if not timeout_ms:
+        return inf, inf
+    return (inf, _COMMIT_SECONDS) if write else (timeout_ms / 1000 + ANSWER_SECONDS, ANSWER_SECONDS)
+
+
+def _idle_ms(timeout_ms: int) -> int:
+    return max(timeout_ms, _SHORTEST_IDLE_MS) if timeout_ms else _LONGEST_IDLE_MS
+
+
+def _extend_errand(timeout_ms: int) -> None:
+    """What is given more time than others, gives it to the request that asks for it; 0 is no limit."""
+    if errand := ERRAND.get():
+        errand.extend(timeout_ms / 1000 if timeout_ms else inf)
 
 
 _BEGIN_READ = sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -154,7 +230,7 @@ def _send(connection: Connection, statements: sql.Composed) -> None:
 def _away_named() -> Iterator[None]:
     try:
         yield
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout) as error:
         if error.sqlstate is None or error.sqlstate.startswith(_AWAY_CLASSES):
             raise DatabaseAway(str(error)) from error
         raise

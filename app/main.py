@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from app import pages, problems, queries
 from app.auth import known_callers
 from app.database import Database
+from app.deadlines import Deadlines
 from app.kept import Keeper
 from app.metrics import Metrics, Observed
 from app.routes.fields import own_fields
@@ -17,6 +18,7 @@ from app.routes.health import health
 from app.routes.records import records
 from app.routes.workflows import runs, workflows
 from app.settings import Settings
+from app.turns import Turns
 from app.worker import Worker
 
 
@@ -56,6 +58,9 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
     app.state.callers = known_callers()
     # An export holds a connection for as long as its reader likes: the other half is for everything else.
     app.state.exports = BoundedSemaphore(max(1, settings.pool_max_size // 2))
+    # Keys, what is kept and the worker have the connections that are left.
+    app.state.turns = Turns(max(1, settings.pool_max_size - 2), settings.most_of_company, settings.pool_timeout_seconds)
+    app.add_middleware(Deadlines, seconds=settings.deadline_seconds)
     app.add_middleware(Observed, metrics=app.state.metrics)
     problems.install(app)
     app.include_router(filters)
@@ -75,4 +80,7 @@ def connect(settings: Settings, url: str) -> Database:
         max_size=settings.pool_max_size,
         timeout_seconds=settings.pool_timeout_seconds,
         statement_timeout_ms=settings.statement_timeout_ms,
+        record_timeout_ms=settings.record_timeout_ms,
+        lock_timeout_ms=settings.lock_timeout_ms,
+        largest_cost=settings.largest_cost,
     )

@@ -5,7 +5,6 @@ import time
 from functools import cache
 from importlib.resources import files
 
-import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -17,6 +16,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 class TablesLocked(Exception):
     """Someone has been in the way of a migration for too long."""
+
+from app.errands import Watched
 
 
 def migrate(url: str, revision: str = "head") -> None:
@@ -46,7 +47,7 @@ def upgrade(config: Config, revision: str, *, patience: float = PATIENCE_SECONDS
 
 def is_current(url: str) -> bool:
     """Whether the database stands at the newest revision; an unreachable one raises psycopg.OperationalError."""
-    with psycopg.connect(url, connect_timeout=5) as connection:
+    with Watched.connect(url, connect_timeout=2) as connection:
         if connection.execute("SELECT to_regclass('alembic_version')").fetchone() == (None,):
             return False
         return {row[0] for row in connection.execute("SELECT version_num FROM alembic_version")} == newest()

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.database import DatabaseAway
+from app.errands import Ended
 from dsl import Diagnostic, FilterError
 from dsl.diagnostics import line_and_column
 
@@ -47,6 +48,10 @@ class Problem(HTTPException):
         }
 
 
+class TooMuch(FilterError):
+    """A filter that is right, and more than is answered; its one diagnostic is about the condition that costs most."""
+
+
 def error(code: str, message: str, **more: object) -> Document:
     """One entry of `errors`; only a filter has a place."""
     nowhere = dict.fromkeys(("start", "end", "line", "column", "hint"))
@@ -76,6 +81,8 @@ def as_problem(failure: Exception) -> Problem | None:
     match failure:
         case Problem():
             return failure
+        case TooMuch(text=text, diagnostics=(found,)):
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, found.code, found.message, errors=[diagnosed(text, found)])
         case FilterError(text=text, diagnostics=diagnostics):
             errors = [diagnosed(text, diagnostic) for diagnostic in diagnostics]
             count = "one error" if len(errors) == 1 else f"{len(errors)} errors"
@@ -91,6 +98,12 @@ def as_problem(failure: Exception) -> Problem | None:
         case DatabaseAway() | PoolTimeout():
             detail = "The database cannot be reached just now; try again in a moment."
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "database-away", detail, headers=RETRY_SECONDS)
+        case Ended():
+            detail = "There was no answer in time; try again in a moment."
+            return Problem(HTTPStatus.GATEWAY_TIMEOUT, "deadline", detail, headers=RETRY_SECONDS)
+        case psycopg.errors.LockNotAvailable():
+            detail = "Another change, such as an import, is under way; try again in a moment."
+            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "locked", detail, headers=RETRY_SECONDS)
         case psycopg.errors.QueryCanceled():
             detail = "The answer took longer than is allowed; ask for less, or for a shorter filter."
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "too-slow", detail)
@@ -128,6 +141,7 @@ def install(app: FastAPI) -> None:
         RequestValidationError,
         FilterError,
         DatabaseAway,
+        Ended,
         psycopg.Error,
         RecursionError,
         Exception,

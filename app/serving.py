@@ -95,7 +95,7 @@ def load_sample(database: Database, progress: Progress | None = None) -> Company
     )  # fmt: skip
     with (
         TemporaryDirectory() as folder,
-        database.transaction(company.company_id, write=True) as connection,
+        database.transaction(company.company_id, write=True, timeout_ms=0) as connection,
     ):
         for field in sample.FIELDS:
             fields.store(connection, company.company_id, field)

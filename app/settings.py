@@ -9,8 +9,9 @@ import tempfile
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.embedded import reachable_by_all
@@ -49,8 +50,19 @@ class Settings(BaseSettings):
     pool_min_size: int = Field(2, ge=0)
     pool_max_size: int = Field(10, ge=1)
     pool_timeout_seconds: float = Field(5.0, gt=0, description="how long a request waits for a connection")
-    statement_timeout_ms: int = Field(15_000, ge=0, description="0 is no limit")
-    export_timeout_ms: int = Field(300_000, ge=0, description="the same for a whole answer, streamed")
+    company_connections: int | None = Field(
+        None, ge=1, description="how many requests of one company are answered at once; half of the pool when absent"
+    )
+    statement_timeout_ms: int = Field(15_000, ge=0, description="for a statement of a filter; 0 is no limit")
+    export_timeout_ms: int = Field(300_000, ge=0, description="the same for exports, forecasts and runs")
+    record_timeout_ms: int = Field(5_000, ge=0, description="the same for keys, workflows and single records")
+    lock_timeout_ms: int = Field(3_000, ge=0, description="how long a short change waits for another one")
+    deadline_seconds: float = Field(
+        30.0, gt=0, description="for a request as a whole; that of an export, forecast or run is the longer of the two"
+    )
+    largest_cost: float = Field(
+        20_000_000, gt=0, description="a wide filter that the planner estimates dearer is refused"
+    )
     cursor_secret: SecretStr | None = Field(None, description="signs page cursors; equal on all servers of one service")
     growth_factor: Decimal = Field(
         Decimal(2), ge=1, description="a run whose audience is so many times larger or smaller must be confirmed"
@@ -69,6 +81,19 @@ class Settings(BaseSettings):
         if not separator or scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
             raise ValueError("must begin with postgresql://")
         return SecretStr(f"postgresql://{rest}")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        """A time-out beyond the one around it would never be seen."""
+        if self.company_connections is not None and self.company_connections > self.pool_max_size:
+            raise ValueError("company_connections is more than pool_max_size")
+        if self.deadline_seconds < self.pool_timeout_seconds:
+            raise ValueError("deadline_seconds is less than pool_timeout_seconds")
+        return self
+
+    @property
+    def most_of_company(self) -> int:
+        return self.company_connections or max(1, self.pool_max_size // 2)
 
     def signing_key(self) -> bytes:
         """The key of page cursors: the chosen one, or one made once and kept where only we can read it."""

@@ -44,7 +44,7 @@ def opened(settings: Settings) -> Iterator[Database]:
             if settings.database_url:
                 stop("the database is not migrated; run: duelist migrate")
             migrate(url)
-        with closing(Database(url)) as database:
+        with closing(Database(url, largest_cost=settings.largest_cost)) as database:
             yield database
 
 

@@ -17,7 +17,7 @@ LEAVING_SECONDS = 5.0
 
 
 def limits_of(settings: Settings) -> workflows.Limits:
-    return workflows.Limits(settings.growth_factor, settings.export_timeout_ms)
+    return workflows.Limits(settings.growth_factor, settings.export_timeout_ms, settings.largest_cost)
 
 
 def work(database: Database, settings: Settings) -> int:

@@ -17,6 +17,7 @@ import pytest
 
 from app import cli, companies, embedded
 from app.companies import Company
+from app.costs import WIDE
 from app.database import Database
 from app.serving import load_sample
 from dsl import CATALOG
@@ -227,6 +228,18 @@ def test_why_of_nobody_and_of_a_wrong_filter_is_a_wrong_request(run: Run) -> Non
     assert run("why", FILTER, "nobody").code == 2
     assert run("why", WRONG, "C1").code == 2
     assert run("why", FILTER, "nobody", "--level", "group").code == 2
+
+
+@previewed
+def test_a_filter_that_costs_too_much_is_drawn(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUELIST_LARGEST_COST", "0.01")
+    dear = "SUM(invoice.amount) > customer.balance_overdue"
+    cheap = [f"customer.open_invoices > {number}" for number in range(WIDE)]
+    answer = run("preview", "\n AND ".join([*cheap, dear]))
+    assert answer.code == 2
+    assert "error[too-costly]: " in answer.err
+    assert f" AND {dear}\n" in answer.err
+    assert f" {'^' * len(dear)}\n" in answer.err
 
 
 @previewed

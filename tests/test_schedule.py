@@ -28,7 +28,7 @@ from app.workflows.webhooks import FIRST_PAUSE_SECONDS, MOST_ATTEMPTS
 from tests.served import Api, Document, client_of, company_with
 from tests.test_http import problem
 
-LIMITS = Limits(Decimal(2), 60_000)
+LIMITS = Limits(Decimal(2), 60_000, 1e9)
 LEDGER = {"customers": "source_id,rating\nA,D\nB,A\n"}
 EVERY_DAY = {"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "from": "08:00", "until": "10:00"}
 

@@ -96,3 +96,25 @@ def test_a_chosen_signing_key_is_used(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("DUELIST_CURSOR_SECRET", "shared by all servers")
     assert Settings(data_dir=tmp_path).signing_key() == b"shared by all servers"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"company_connections": 11},
+        {"company_connections": 0},
+        {"deadline_seconds": 1},
+        {"lock_timeout_ms": -1},
+        {"record_timeout_ms": -1},
+        {"largest_cost": 0},
+    ],
+)
+def test_limits_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate(wrong)
+
+
+def test_a_company_has_half_of_the_pool() -> None:
+    assert Settings().most_of_company == 5
+    assert Settings(pool_max_size=1).most_of_company == 1
+    assert Settings(company_connections=7).most_of_company == 7

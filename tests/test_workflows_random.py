@@ -31,7 +31,7 @@ from tests.worlds import FIRST_SEED, OWN_CATALOG, TODAY, Loaded, load
 LEDGERS = int(os.environ.get("DUELIST_LEDGERS", "8"))
 FILTERS = int(os.environ.get("DUELIST_FILTERS", "8"))
 LEVELS: tuple[Level, ...] = get_args(Level)
-LIMITS = Limits(Decimal(2), 60_000)
+LIMITS = Limits(Decimal(2), 60_000, 1e9)
 ALL = 10_000
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from app.bench import growth, http, importing, memory, queries, randomly, text
+from app.bench import growth, http, importing, memory, neighbours, queries, randomly, text
 from app.bench.ledger import Place, Size, placed
 from app.bench.progress import Told, bars
 from app.bench.table import say
@@ -54,6 +54,12 @@ def _http(run: Run) -> object:
     return rows
 
 
+def _neighbours(run: Run) -> object:
+    rows = neighbours.measure(run.place, 50 if run.quick else 500, run.told)
+    neighbours.report(rows)
+    return rows
+
+
 def _import(run: Run) -> object:
     size = Size(run.size.customers // 10, run.size.invoices // 10, run.size.payments // 10)
     rows = importing.measure(run.server_url, size, min(run.rounds, 3), run.told)
@@ -79,6 +85,7 @@ PARTS: Mapping[str, Callable[[Run], object]] = {
     "random": _random,
     "text": _text,
     "http": _http,
+    "neighbours": _neighbours,
     "import": _import,
     "memory": _memory,
     "growth": _growth,

@@ -30,7 +30,7 @@ def measure(place: Place, requests: int) -> list[Row]:
     filters = [question.filter for question in QUESTIONS if question.name in NAMES]
     key = auth.create_key(place.database, place.company, "read")
     recordings = [recorded(place, text) for text in filters]
-    with _served(place.url) as (server, port):
+    with served(place.url) as (server, port):
         bodies = [orjson.dumps({"filter": text}) for text in filters]
         ours = [_asked(server, port, key, bodies, requests) for _ in range(3)]
         bare = [_bare(place.url, recordings, requests) for _ in range(3)]
@@ -65,7 +65,7 @@ def report(rows: list[Row]) -> None:
 
 
 @contextmanager
-def _served(url: str) -> Iterator[tuple[psutil.Process, int]]:
+def served(url: str) -> Iterator[tuple[psutil.Process, int]]:
     with TemporaryDirectory() as folder:
         environment = {
             **os.environ,

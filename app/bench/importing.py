@@ -83,14 +83,14 @@ def report(rows: list[Row], size: Size) -> None:
 
 def _import(database: Database, company: Company, folder: Path) -> tuple[int, float]:
     start = time.perf_counter()
-    with database.transaction(company.company_id, write=True) as connection:
+    with database.transaction(company.company_id, write=True, timeout_ms=0) as connection:
         report = import_ledger(connection, company, [folder])
     return sum(file.read for file in report.files.values()), time.perf_counter() - start
 
 
 def _refresh(database: Database, company: Company) -> float:
     """All metrics once more, as after an import into an empty ledger."""
-    with database.transaction(company.company_id, write=True) as connection:
+    with database.transaction(company.company_id, write=True, timeout_ms=0) as connection:
         connection.execute("SET LOCAL statement_timeout = 0")
         kept.lock(connection, company.company_id)
         kept.forget(connection, company.company_id)

@@ -59,7 +59,7 @@ def _export(database: Database, company: Company, rows: queries.Kind) -> None:
 def _import(database: Database, _company: Company, folder: Path) -> None:
     """The whole ledger, checked as if it were to be written."""
     company = new_company(database, "Imported to measure memory")
-    with database.transaction(company.company_id, write=True) as connection:
+    with database.transaction(company.company_id, write=True, timeout_ms=0) as connection:
         import_ledger(connection, company, [folder], dry_run=True)
     with database.owner() as connection:
         connection.execute("DELETE FROM company WHERE company_id = %s", [company.company_id])

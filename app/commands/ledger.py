@@ -39,7 +39,10 @@ def import_files(
     with opened(Settings()) as database:
         into = companies.chosen(database, company)
         try:
-            with printing.progress() as told, database.transaction(into.company_id, write=True) as connection:
+            with (
+                printing.progress() as told,
+                database.transaction(into.company_id, write=True, timeout_ms=0) as connection,
+            ):
                 report = import_ledger(
                     connection, into, paths, skip_bad_rows=skip_bad_rows, dry_run=dry_run, rename=renamed, progress=told
                 )
@@ -169,7 +172,7 @@ def rebuild_metrics(company: OfCompany = None) -> None:
     """Work out everything that is kept anew."""
     with opened(Settings()) as database:
         of = companies.chosen(database, company)
-        with printing.progress() as told, database.transaction(of.company_id, write=True) as connection:
+        with printing.progress() as told, database.transaction(of.company_id, write=True, timeout_ms=0) as connection:
             told("working out the metrics", 0)
             customers = kept.rebuild(connection, of.company_id, of.today)
             told("working out the metrics", 1)

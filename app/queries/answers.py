@@ -1,6 +1,6 @@
 """Whom and what a filter selects: counts, pages and whole answers. All of one answer is read in one transaction."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -13,6 +13,7 @@ import orjson
 from app.asked import Asking, Exporting, Kind, Level, Paged, ask
 from app.cells import Row as ShownRow
 from app.companies import Company
+from app.costs import refuse_costly, slow_named
 from app.database import Connection, Database
 from app.kept import relations
 from app.lists import Listed, Page, count_of, list_of, listed, page_of
@@ -21,7 +22,7 @@ from app.queries.cursors import Cursors, Place
 from dsl.compiler import Question
 from dsl.explainer import english
 from dsl.pauses import Pauses
-from dsl.statements import rows_statement
+from dsl.statements import count_statement, rows_statement
 from dsl.warnings import warn
 
 Document = dict[str, Any]
@@ -48,8 +49,9 @@ def preview(database: Database, cursors: Cursors, company: Company, asked: Paged
     asking, place = _placed(cursors, asked, company, "preview")
     paged = _members(asked.level)
     lists = {kind: listed(asking, kind) for kind in (*paged, *_COUNTED)}
-    with database.transaction(company.company_id, asking.as_of) as connection:
+    with slow_named(database, asking), database.transaction(company.company_id, asking.as_of) as connection:
         question = _question(connection, asking)
+        _refuse_costly(database, connection, question, asking, lists.values())
         counts = {kind: count_of(connection, question, lists[kind], asked.count_to) for kind in lists}
         pages = {kind: _page(connection, question, lists[kind], place, kind, asked.limit) for kind in paged}
         held_back = _held_back(connection, question, asking, asked) if asked.respect_pauses else {}
@@ -89,8 +91,9 @@ def rows_of(database: Database, cursors: Cursors, company: Company, asked: Paged
     """A page of the rows that the filter is about."""
     asking, place = _placed(cursors, asked, company, kind)
     selected = listed(asking, kind)
-    with database.transaction(company.company_id, asking.as_of) as connection:
+    with slow_named(database, asking), database.transaction(company.company_id, asking.as_of) as connection:
         question = _question(connection, asking)
+        _refuse_costly(database, connection, question, asking, [selected])
         count = count_of(connection, question, selected, asked.count_to)
         page = _page(connection, question, selected, place, kind, asked.limit)
     after = None if page.after is None else Place(asking.as_of, {kind: page.after})
@@ -114,12 +117,14 @@ def export(
     selected = listed(asking, kind)
     shown = selected.shown
     with (
+        slow_named(database, asking),
+        # A reader that stops reading keeps the connection no longer than a statement may take.
         database.transaction(company.company_id, asking.as_of, timeout_ms=timeout_ms) as connection,
         connection.cursor(name="export") as cursor,
     ):
-        # A reader that stops reading must not keep the connection for ever.
-        connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = {int(timeout_ms)}".encode())
-        statement = rows_statement(selected.filter, _question(connection, asking), selected.fields)
+        question = _question(connection, asking)
+        _refuse_costly(database, connection, question, asking, [selected])
+        statement = rows_statement(selected.filter, question, selected.fields)
         cursor.execute(statement.sql.encode(), statement.parameters)
         batches = iter(partial(cursor.fetchmany, _BATCH), [])
         first = next(batches, [])  # before anything is answered, in case that it fails
@@ -156,6 +161,13 @@ def _question(connection: Connection, asking: Asking) -> Question:
     return asking.question(relations(connection, asking.company, asking.as_of))
 
 
+def _refuse_costly(
+    database: Database, connection: Connection, question: Question, asking: Asking, lists: Iterable[Listed]
+) -> None:
+    statements = (count_statement(selected.filter, question) for selected in lists)
+    refuse_costly(connection, question, asking.analysis, statements, database.largest_cost)
+
+
 def _capped(asked: Paged, kinds: list[Kind]) -> Document:
     return {} if asked.count_to is None else {"capped": kinds}
 
@@ -189,5 +201,5 @@ def _page(
 
 
 def ledger_of(database: Database, company: Company) -> Ledger:
-    with database.transaction(company.company_id) as connection:
+    with database.transaction(company.company_id, company.today) as connection:
         return _ledger(connection, company, company.today)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from app.asked import Dated, Kind, ask
 from app.companies import Company
+from app.costs import slow_named
 from app.database import Connection, Database
 from app.kept import relations
 from app.lists import listed, run
@@ -39,7 +40,10 @@ def forecast(database: Database, company: Company, asked: Forecasting, *, timeou
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "past-forecast", detail)
     kind: Kind = "groups" if asked.level == "group" else "customers"
     selected = listed(asking, kind).filter
-    with database.transaction(company.company_id, asking.as_of, timeout_ms=timeout_ms) as connection:
+    with (
+        slow_named(database, asking),
+        database.transaction(company.company_id, asking.as_of, timeout_ms=timeout_ms) as connection,
+    ):
         first = _selected(connection, company, selected, asking.as_of)
         days = list(_days(connection, company, selected, asking.as_of, first, asked))
     return {

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.asked import Asking, Dated, ask
 from app.companies import Company
+from app.costs import slow_named
 from app.database import Connection, Database
 from app.kept import relations
 from dsl import Analysis, analyze
@@ -25,7 +26,7 @@ def funnel(database: Database, company: Company, asked: Dated) -> Document:
     """`alone`: how many meet the condition; `left`: how many meet it and all before it; `through_missing`: how many
     meet it only because a value is missing."""
     asking = ask(asked, company, answered=True)
-    with database.transaction(company.company_id, asking.as_of) as connection:
+    with slow_named(database, asking), database.transaction(company.company_id, asking.as_of) as connection:
         question = asking.question(relations(connection, company, asking.as_of))
         counted = _Counting(connection, question, asking)
         return {

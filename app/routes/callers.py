@@ -1,23 +1,45 @@
-"""Who may call what."""
+"""Who may call what, and when it is their company's turn."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from app.auth import Caller, known_callers, needs
 from app.kept import Keeper
+from app.turns import Turns
+
+# For what is answered without the database.
+Known = Annotated[Caller, Depends(needs("read"))]
 
 
-async def _reader(request: Request, caller: Annotated[Caller, Depends(needs("read"))]) -> Caller:
+async def _reader(request: Request, caller: Known) -> AsyncIterator[Caller]:
     """The first question of a company's new day has its metrics brought to that day."""
     keeper: Keeper = request.app.state.keeper
     keeper.consider(caller.company)
-    return caller
+    async with _turns(request).turn(caller.company.company_id):
+        yield caller
 
 
+async def _writer(request: Request, caller: Annotated[Caller, Depends(needs("write"))]) -> AsyncIterator[Caller]:
+    async with _turns(request).turn(caller.company.company_id):
+        yield caller
+
+
+async def _admin(request: Request, caller: Annotated[Caller, Depends(needs("admin"))]) -> AsyncIterator[Caller]:
+    async with _turns(request).turn(caller.company.company_id):
+        yield caller
+
+
+def _turns(request: Request) -> Turns:
+    turns: Turns = request.app.state.turns
+    return turns
+
+
+# Each has its turn until the answer is sent.
 Reader = Annotated[Caller, Depends(_reader)]
-Writer = Annotated[Caller, Depends(needs("write"))]
-Admin = Annotated[Caller, Depends(needs("admin"))]
+Writer = Annotated[Caller, Depends(_writer)]
+Admin = Annotated[Caller, Depends(_admin)]
 
 
 def forget_callers(request: Request) -> None:

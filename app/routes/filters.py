@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app import queries
 from app.auth import Caller
-from app.routes.callers import Reader
+from app.routes.callers import Known, Reader
 from app.routes.exact import ExactRoute, answer
 from app.routes.exports import CSV, NDJSON, streamed
 from dsl import Catalog
@@ -73,19 +73,19 @@ def why(asked: queries.Doubted, caller: Reader, request: Request) -> Response:
 
 
 @filters.post("/compile")
-def compile_filter(asked: queries.Dated, caller: Reader) -> Response:
+def compile_filter(asked: queries.Dated, caller: Known) -> Response:
     """What a filter comes to: canonical text, English, tree, SQL and its parameters."""
     return answer(queries.compiled(asked, caller.company))
 
 
 @filters.post("/english")
-def english(asked: queries.Dated, caller: Reader) -> Response:
+def english(asked: queries.Dated, caller: Known) -> Response:
     """What a filter means, as one sentence."""
     return answer(queries.english_of(asked, caller.company))
 
 
 @filters.post("/format")
-def format_filter(asked: queries.Asked, caller: Reader) -> Response:
+def format_filter(asked: queries.Asked, caller: Known) -> Response:
     """A filter in canonical text."""
     return answer(queries.formatted(asked, caller.company))
 
@@ -98,7 +98,7 @@ def check(asked: queries.Dated, caller: Reader, request: Request) -> Response:
 
 
 @filters.post("/complete")
-def complete(asked: queries.Completing, caller: Reader) -> Response:
+def complete(asked: queries.Completing, caller: Known) -> Response:
     """What may stand at a place of a filter that is being written."""
     return answer(queries.completed(asked, caller.company))
 
@@ -117,7 +117,7 @@ def forecast(asked: queries.Forecasting, caller: Reader, request: Request) -> Re
 
 
 @filters.get("/catalog")
-def catalog(caller: Reader) -> Response:
+def catalog(caller: Known) -> Response:
     """Every entity, field and operator."""
     return Response(_catalog(caller.company.catalog), media_type="application/json")
 

@@ -39,7 +39,7 @@ def ready(request: Request) -> Response:
 
 
 @health.get("/metrics")
-def metrics(request: Request) -> Response:
+async def metrics(request: Request) -> Response:
     """Counters and times for Prometheus."""
     collected: Metrics = request.app.state.metrics
     return collected.response()

@@ -206,7 +206,7 @@ def compare(
     database: Database, company: Company, run_id: int, other_id: int | None, *, after: str | None, limit: int
 ) -> Document:
     """Who entered, left and stayed since another run, or without one since the run before it of the same workflow."""
-    with database.transaction(company.company_id) as connection:
+    with database.transaction(company.company_id, timeout_ms=database.statement_timeout_ms) as connection:
         run = run_of(connection, company, run_id)
         other = run_of(connection, company, other_id) if other_id else last_run(
             connection, company, run.workflow_id, before=run.id

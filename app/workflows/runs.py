@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from app.asked import Kind
 from app.companies import Company, of_key
+from app.costs import refuse_costly, too_slow
 from app.database import Connection, Database
 from app.kept import relations
 from app.lists import field_at, list_of
@@ -25,7 +26,7 @@ from app.workflows.audiences import Run, by_key, last_run, run_of
 from app.workflows.filters import analyzed
 from app.workflows.recorded import MONEY, RECORDED
 from app.workflows.segments import used_in
-from app.workflows.stored import Workflow, current
+from app.workflows.stored import Workflow, current, read
 from app.workflows.webhooks import queue
 from dsl import Analysis
 from dsl.compiler import Question
@@ -33,7 +34,7 @@ from dsl.explainer import english
 from dsl.frames import Relations
 from dsl.pauses import Pauses, with_pauses
 from dsl.setwise import select_set
-from dsl.statements import render, rows_statement
+from dsl.statements import count_statement, render, rows_statement
 
 Document = dict[str, Any]
 
@@ -46,6 +47,7 @@ class Limits:
 
     growth_factor: Decimal
     timeout_ms: int
+    largest_cost: float
 
 
 def start(
@@ -69,6 +71,10 @@ def start(
                 return _same(earlier, request), False
             fixing = Fixing(connection, of_key(connection), as_of, request, who, key)
             return fixing.fixed(current(connection, company, workflow_id), limits, confirmed=starting.confirm), True
+    except psycopg.errors.QueryCanceled as cut:
+        cut_off = read(database, company, workflow_id)
+        analysis = analyzed(cut_off.filter, company, cut_off.level)
+        raise too_slow(database, company, as_of, analysis) or cut from cut
     except (psycopg.errors.UniqueViolation, psycopg.errors.SerializationFailure):
         if key is None:
             raise
@@ -106,6 +112,8 @@ class Fixing:
         run_id = self.insert(workflow, english=english(analysis.lowered, self.as_of), segments=used_in(analysis))
         kinds = [kind for kind in RECORDED if kind != "groups" or workflow.level == "group"]
         taken = (Pauses.HELD_BACK, Pauses.ALONE) if workflow.respect_pauses else (Pauses.IGNORED,)
+        counted = (count_statement(list_of(analysis, kind, taken[0]).filter, question) for kind in kinds)
+        refuse_costly(self.connection, question, analysis, counted, limits.largest_cost)
         for kind in kinds:
             for pauses in taken:
                 self._record(run_id, analysis, question, kind, pauses)
@@ -114,8 +122,8 @@ class Fixing:
         run = run_of(self.connection, self.company, run_id)
         queue(self.connection, self.company, run_id)
         if before and not confirmed:
-            counted: Kind = run.members if before.level == run.level else "customers"
-            _refuse_a_leap(before.size(counted), run.size(counted), workflow.growth_factor or limits.growth_factor)
+            members: Kind = run.members if before.level == run.level else "customers"
+            _refuse_a_leap(before.size(members), run.size(members), workflow.growth_factor or limits.growth_factor)
         return run
 
     def insert(

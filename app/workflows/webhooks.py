@@ -28,6 +28,7 @@ FIRST_PAUSE_SECONDS = 30
 LONGEST_PAUSE_SECONDS = 6 * 3600
 MOST_ATTEMPTS = 15  # over about two days
 TIMEOUT_SECONDS = 10.0
+_DELIVERY_MS = 60_000  # the transaction is idle while the receiver takes its time
 
 
 class Hook(BaseModel):
@@ -96,7 +97,7 @@ class _Due:
 
 def deliver_next(database: Database, company: Company, *, private: bool) -> bool:
     """Tries one delivery that is due; whether there was one. Its row is locked meanwhile, so nobody else tries it."""
-    with database.transaction(company.company_id, write=True) as connection:
+    with database.transaction(company.company_id, write=True, timeout_ms=_DELIVERY_MS) as connection:
         due = _next_due(connection, company)
         if due is None:
             return False
