@@ -11,6 +11,7 @@ from app.auth import known_callers
 from app.database import Database
 from app.kept import Keeper
 from app.metrics import Metrics, Observed
+from app.openapi import describing
 from app.routes.fields import own_fields
 from app.routes.filters import filters
 from app.routes.health import health
@@ -65,6 +66,7 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
     app.include_router(records)
     app.include_router(health)
     app.include_router(pages.router())
+    app.openapi = describing(app)  # type: ignore[method-assign]
     return app
 
 

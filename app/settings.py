@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     pool_timeout_seconds: float = Field(5.0, gt=0, description="how long a request waits for a connection")
     statement_timeout_ms: int = Field(15_000, ge=0, description="0 is no limit")
     export_timeout_ms: int = Field(300_000, ge=0, description="the same for a whole answer, streamed")
+    body_timeout_seconds: float = Field(10.0, gt=0, description="how long a request may take to arrive")
     cursor_secret: SecretStr | None = Field(None, description="signs page cursors; equal on all servers of one service")
     growth_factor: Decimal = Field(
         Decimal(2), ge=1, description="a run whose audience is so many times larger or smaller must be confirmed"
