@@ -166,6 +166,7 @@ def _read(connection: Connection, company: Company, name: str) -> Document:
 def _analyzed(text: str, catalog: Catalog, name: str) -> Analysis:
     """Raises `FilterError` also for a filter that would have the segment in itself."""
     analysis = analyze(text, catalog, parameters={})
+    analyze(analysis.canonical, catalog, parameters={})  # as it is stored, which may be longer
     analyze(f"customer IN SEGMENT {quoted(name)}", with_segments(catalog, {**catalog.segments, name: text}))
     return analysis
 
