@@ -116,7 +116,9 @@ def words() -> dict[str, list[str]]:
 
 def form(word: str) -> str:
     """A replacement of the same form is often still a filter."""
-    return "text" if word[0] in "'\"" else "number" if word[0].isdigit() else "name" if "." in word else word[:1].upper()
+    return (
+        "text" if word[0] in "'\"" else "number" if word[0].isdigit() else "name" if "." in word else word[:1].upper()
+    )
 
 
 ODD = (

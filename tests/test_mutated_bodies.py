@@ -1,5 +1,7 @@
-"""Bodies that were right once, and then bytes, tokens or structures of them were changed: 20,000 of them, none of which
-is our fault. DUELIST_TRIALS asks for more, DUELIST_SEED for others."""
+"""Bodies that were right once, and then bytes, tokens or structures of them were changed: none of them is our fault.
+
+DUELIST_TRIALS asks for more (20000 take a minute and a half), DUELIST_SEED for others.
+"""
 
 import json
 import os
@@ -18,7 +20,7 @@ from app.database import Database
 from tests.direct import JSON, Answer, Direct, Headers, direct
 from tests.served import company_with
 
-TRIALS = int(os.environ.get("DUELIST_TRIALS", "20000"))
+TRIALS = int(os.environ.get("DUELIST_TRIALS", "4000"))
 SEED = int(os.environ.get("DUELIST_SEED", "20260122"))
 
 FILTERS = (
@@ -41,7 +43,10 @@ EDITED = {
     "growth_factor": 3,
     "schedule": {"days": ["mon", "fri"], "from": "08:00", "until": "09:30"},
 }
-IN_PARTS = {"name": "Parts", "parts": {"invoices": {"filter": "balance > 1000", "on": True}, "customers": "rating = 'D'"}}
+IN_PARTS = {
+    "name": "Parts",
+    "parts": {"invoices": {"filter": "balance > 1000", "on": True}, "customers": "rating = 'D'"},
+}
 LEDGER = {
     "customers": "source_id,name,group,country,rating,portfolios\nC1,One,G1,DE,A,Retail\nC2,Two,G1,FR,D,\nC3,a'b,,DE,,x|y\n",
     "invoices": """source_id,customer_id,issue_date,due_date,amount,currency
@@ -95,7 +100,11 @@ def seeds(filter: str, cursor: str) -> list[tuple[str, str, Body]]:
         ("POST", "workflows/1/runs", {"as_of": None, "confirm": True}),
         ("PUT", "segments/Late", {"filter": filter, "dry_run": False}),
         ("PUT", "webhook", {"url": "http://127.0.0.1:9/duelist"}),
-        ("PUT", "fields/customer/tier", {"type": "choice", "label": "Tier", "choices": ["low", "high"], "ordered": True}),
+        (
+            "PUT",
+            "fields/customer/tier",
+            {"type": "choice", "label": "Tier", "choices": ["low", "high"], "ordered": True},
+        ),
     ]
     return [("POST", f"/v1/{path}", body) for path, body in of_filters] + [
         (method, f"/v1/{path}", body) for method, path, body in stored
@@ -136,18 +145,20 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 def spoiled(body: Body, chance: random.Random) -> Body:
     """A copy with one value or name changed."""
+    if not body:
+        return {"x": chance.choice(ODD)}
     copy = deepcopy(body)
-    place = chance.choice([*places(copy)] or [("x",)])
+    *outer, last = chance.choice([*places(copy)])
     around: Any = copy
-    for step in place[:-1]:
+    for step in outer:
         around = around[step]
-    last = place[-1]
-    if not copy: return {"x":chance.choice(ODD)}
     match chance.randrange(10):
         case 0:
-            around.pop(last, None) if isinstance(around, dict) else around.pop(last)
+            del around[last]
         case 1 if isinstance(last, str):
-            around[chance.choice((last.upper(), f"{last}s", "", "\ud800", "a\0", "x" * 200, "__proto__"))] = around.pop(last)
+            around[chance.choice((last.upper(), f"{last}s", "", "\ud800", "a\0", "x" * 200, "__proto__"))] = around.pop(
+                last
+            )
         case 2:
             around[last] = [around[last]]
         case 3:
@@ -307,14 +318,14 @@ def sent(service: Direct, key: str, method: str, path: str, body: Body, headers:
     return service.ask(key, method, path, json.dumps(body).encode(), headers)
 
 
-def test_every_seed_is_right_before_it_is_mutated(service: Direct, key: str) -> None:
+def test_most_seeds_are_right_before_they_are_mutated(service: Direct, key: str) -> None:
+    """Else what is mutated would not come far."""
     sent(service, key, "POST", "/v1/workflows", {"name": "First", "filter": "invoice.balance > 1"})
-    for method, path, body in bodies(service, key):
-        if body.get("cursor") and path != "/v1/complete" and body["filter"] != FILTERS[0]:
-            body = {**body, "cursor": None}
-        headers: Headers = (*JSON, (b"if-match", b'"999"')) if path == "/v1/workflows/1" else JSON
-        answer = sent(service, key, method, path, body, headers)
-        if answer.status >= 300: print(method, path, body, answer.body[:300])
+    statuses = Counter(
+        sent(service, key, method, path, {**body, "cursor": None} if "count_to" in body else body).status
+        for method, path, body in bodies(service, key)
+    )
+    assert statuses[200] > sum(statuses.values()) * 3 / 4, statuses
 
 
 def test_no_mutated_body_is_our_fault(service: Direct, key: str) -> None:
@@ -328,14 +339,43 @@ def test_no_mutated_body_is_our_fault(service: Direct, key: str) -> None:
         headers = chance.choice(TYPES) if chance.random() < 0.1 else JSON
         answer = service.ask(key, method, path, changed, headers)
         wrong = fault(answer, codes)
-        if wrong: FOUND.append((wrong, path, headers, changed[:300], answer.body[:400]))
-        #assert wrong is None, (wrong, number, method, path, headers, changed[:2_000], answer.body[:1_000])
+        assert wrong is None, (wrong, number, method, path, headers, changed[:2_000], answer.body[:1_000])
         statuses[answer.status] += 1
-        #TIMES[path] += ...
-    print(statuses)
-    kinds=Counter()
-    for f in FOUND:
-        kinds[f[0],f[1]]+=1
-        if kinds[f[0],f[1]]<3: print(f)
-    print(kinds)
-FOUND=[]
+    assert min(statuses[200], statuses[422]) > TRIALS / 20, statuses
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b'{"filter": "customer.rating IN ($r)", "params": {"r": ["\\ud800"]}}', "half of a surrogate pair"),
+        (b'{"filter": "customer.rating IN ($r)", "params": {"r": "\\udfff\\ud83d"}}', "half of a surrogate pair"),
+        (b'{"filter": "customer.strike = 1", "filter": "customer.strike = 2"}', "a name stands twice"),
+    ],
+)
+def test_a_text_that_is_none_and_a_doubled_name_are_refused(
+    service: Direct, key: str, text: bytes, reason: str
+) -> None:
+    answer = service.ask(key, "POST", "/v1/preview", text)
+    assert answer.status == 422
+    assert reason in answer.document["detail"]
+
+
+def test_an_escaped_pair_is_one_letter(service: Direct, key: str) -> None:
+    answer = service.ask(key, "POST", "/v1/format", b'{"filter": "customer.name = \'\\ud83d\\ude42\'"}')
+    assert answer.document["canonical"] == "customer.name = '🙂'"
+
+
+def test_a_funnel_takes_parameters_that_not_every_condition_names(service: Direct, key: str) -> None:
+    filter = "customer.rating IN ($r) AND invoice.balance > $n"
+    answer = sent(service, key, "POST", "/v1/funnel", {"filter": filter, "params": {"r": ["A"], "n": 1}})
+    assert answer.status == 200, answer.body
+    assert len(answer.document["conditions"]) == 2
+
+
+def test_a_workflow_is_not_stored_in_a_text_that_is_too_long_to_be_read(service: Direct, key: str) -> None:
+    """Canonical text has spaces that were not written."""
+    filter = "customer.rating IN (" + ",".join(["'A'"] * 999) + ") AND invoice.balance IN (" + "1," * 990 + "1)"
+    filter += " AND customer.name != '" + "x" * (9_900 - len(filter)) + "'"
+    for method, path, body in (("POST", "/v1/workflows", {"name": "Long"}), ("PUT", "/v1/segments/Long", {})):
+        answer = sent(service, key, method, path, {**body, "filter": filter})
+        assert [answer.status, answer.document["errors"][0]["code"]] == [422, "too-large"]

@@ -96,7 +96,12 @@ HEADERS: dict[str, tuple[bytes, ...]] = {
     "another host": (b"Host: duelist.example:99999",),
     "a host that is forwarded": (b"X-Forwarded-Host: [::1", b"X-Forwarded-For: 1.2.3.4", b"Forwarded: for=\x22"),
     "another method": (b"X-HTTP-Method-Override: DELETE", b"X-Method-Override: DELETE"),
-    "an upgrade": (b"Connection: upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Key: x", b"Sec-WebSocket-Version: 13"),
+    "an upgrade": (
+        b"Connection: upgrade",
+        b"Upgrade: websocket",
+        b"Sec-WebSocket-Key: x",
+        b"Sec-WebSocket-Version: 13",
+    ),
     "another protocol": (b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA"),
     "an expectation": (b"Expect: 100-continue",),
     "an odd expectation": (b"Expect: 200-ok",),
@@ -220,7 +225,9 @@ def test_ten_megabytes_are_refused_and_not_kept(port: int, key: bytes, whole: bo
 
 
 def test_a_refused_body_ends_the_connection(port: int, key: bytes) -> None:
-    kept = post(key, b"Content-Length: 10000000", body=b" " * 1_000_001, length=False).replace(b"Connection: close\r\n", b"")
+    kept = post(key, b"Content-Length: 10000000", body=b" " * 1_000_001, length=False).replace(
+        b"Connection: close\r\n", b""
+    )
     answer = exchanged(port, kept)
     assert status(answer) == 413
     assert b"too-large" in answer
