@@ -16,7 +16,7 @@ _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schema
 
 
 def describing(app: FastAPI) -> Callable[[], Document]:
-    """In place of the document that FastAPI makes, which knows of no problems and of answers only that they are JSON."""
+    """In place of the document that FastAPI makes, which knows no problems, and of answers only that they are JSON."""
     made = app.openapi
 
     def openapi() -> Document:

@@ -48,9 +48,9 @@ PAYLOADS = (
     "|| true",
     "`id`",
     "$(id)",
-    "ʼ OR 1=1",
-    "＇ OR 1=1",
-    "’; --",
+    "\u02bc OR 1=1",
+    "\uff07 OR 1=1",
+    "\u2019; --",
     "_",
     "a%b_c",
     ".*",
@@ -104,11 +104,6 @@ def key(database: Database, company: Company) -> str:
     return auth.create_key(database, company, "admin")
 
 
-@pytest.fixture(scope="module")
-def shape(database: Database, company: Company) -> dict[str, object]:
-    return shape_of(database, company)
-
-
 def shape_of(database: Database, company: Company) -> dict[str, object]:
     """The columns of every table, and how many rows of a ledger there are."""
     with database.owner() as connection:
@@ -121,8 +116,9 @@ def shape_of(database: Database, company: Company) -> dict[str, object]:
     return {"columns": columns, "counts": counts}
 
 
-@pytest.fixture(autouse=True)
-def _nothing_else_has_changed(database: Database, company: Company, shape: dict[str, object]) -> Iterator[None]:
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_else_has_changed(database: Database, company: Company) -> Iterator[None]:
+    shape = shape_of(database, company)
     yield
     assert shape_of(database, company) == shape
 
@@ -141,15 +137,15 @@ FIELDS = ("source_id", "name", "reference", "custom.note")
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_a_literal_selects_who_is_called_so_and_nobody_else(service: Direct, key: str, payload: str) -> None:
-    for field in FIELDS:
-        assert names(asked(service, key, "/v1/preview", filter=f"customer.{field} = {quoted(payload)}")) == [payload]
-        by_value = asked(service, key, "/v1/preview", filter=f"customer.{field} IN ($x)", params={"x": [payload]})
-        assert names(by_value) == [payload]
+    is_so = " AND ".join(f"customer.{field} = {quoted(payload)}" for field in FIELDS)
+    assert names(asked(service, key, "/v1/preview", filter=is_so)) == [payload]
+    by_value = " AND ".join(f"customer.{field} IN ($x)" for field in FIELDS)
+    assert names(asked(service, key, "/v1/preview", filter=by_value, params={"x": [payload]})) == [payload]
     holding = sorted(other for other in PAYLOADS if payload.casefold() in other.casefold())
-    for operator in ("CONTAINS", "STARTS WITH", "ENDS WITH"):
-        found = names(asked(service, key, "/v1/preview", filter=f"customer.name {operator} $x", params={"x": payload}))
-        assert payload in found
-        assert set(found) <= set(holding), "a wildcard of LIKE is a letter here"
+    found = names(asked(service, key, "/v1/preview", filter="customer.name CONTAINS $x", params={"x": payload}))
+    assert sorted(found) == holding, "a wildcard of LIKE is a letter here"
+    ends = "customer.name STARTS WITH $x AND customer.name ENDS WITH $x"
+    assert set(names(asked(service, key, "/v1/preview", filter=ends, params={"x": payload}))) <= set(holding)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
@@ -166,11 +162,6 @@ def test_a_name_of_anything_is_refused_or_no_other(service: Direct, key: str, pa
         {"filter": "customer.name != ''", payload: 1},
     ):
         assert asked(service, key, "/v1/preview", **body).status == 422, body
-    assert asked(service, key, f"/v1/fields/customer/{quote(payload, safe='')}", "PUT", type="text").status in (
-        404,
-        422,
-        200,
-    )
     assert service.ask(f"duelist_1_{quote(payload)}_x", "GET", "/v1/catalog").status == 401
 
 
@@ -280,7 +271,7 @@ def test_a_line_of_the_log_is_one_object_of_json(service: Direct, key: str, capf
 # Signs with which a spreadsheet begins a formula, also in the wide forms of East Asian keyboards.
 FORMULAS = tuple(
     f"{sign}{rest}"
-    for sign in ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+    for sign in ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
     for rest in ("1+1", "cmd|'/C calc'!A0")
 )
 TEXTS = ("a,b", 'say "hi"', "two\nlines", "a;b", "a\tb", "'quoted", " =1+1", "a=1", "1-1", "", "ä🙂", *PAYLOADS)

@@ -48,7 +48,11 @@ IN_PARTS = {
     "parts": {"invoices": {"filter": "balance > 1000", "on": True}, "customers": "rating = 'D'"},
 }
 LEDGER = {
-    "customers": "source_id,name,group,country,rating,portfolios\nC1,One,G1,DE,A,Retail\nC2,Two,G1,FR,D,\nC3,a'b,,DE,,x|y\n",
+    "customers": """source_id,name,group,country,rating,portfolios
+C1,One,G1,DE,A,Retail
+C2,Two,G1,FR,D,
+C3,a'b,,DE,,x|y
+""",
     "invoices": """source_id,customer_id,issue_date,due_date,amount,currency
 I1,C1,2025-10-01,2025-10-31,2500,EUR
 I2,C2,2025-11-01,2025-12-01,1200.50,EUR
@@ -212,12 +216,12 @@ def doubled(body: bytes, chance: random.Random) -> bytes:
 BYTES: tuple[Callable[[bytes, random.Random], bytes], ...] = (
     lambda body, chance: body[: chance.randint(0, len(body))],
     lambda body, chance: body + chance.choice((b"}", b"\0", b" {}", b",", b"\xff")),
-    lambda body, chance: b"\xef\xbb\xbf" + body,
-    lambda body, chance: body.decode("utf-8", "replace").encode("utf-16"),
-    lambda body, chance: body.decode("utf-8", "replace").encode("utf-32-be"),
-    lambda body, chance: body.replace(b'"', b"'"),
+    lambda body, _: b"\xef\xbb\xbf" + body,
+    lambda body, _: body.decode("utf-8", "replace").encode("utf-16"),
+    lambda body, _: body.decode("utf-8", "replace").encode("utf-32-be"),
+    lambda body, _: body.replace(b'"', b"'"),
     lambda body, chance: body.replace(b"e", chance.choice((b"\xc3", b"\xed\xa0\x80", b"\xf0\x9f", b"\xc0\x80")), 1),
-    lambda body, chance: b"[" + body + b"]",
+    lambda body, _: b"[" + body + b"]",
     doubled,
 )
 
@@ -289,7 +293,7 @@ def fault(answer: Answer, codes: set[str]) -> str | None:
         if TRACE.search(answer.body):
             return "it tells of our inside"
     elif answer.headers.get("content-type") == "application/json":
-        answer.document
+        json.loads(answer.body)
     return None
 
 

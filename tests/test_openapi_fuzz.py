@@ -43,7 +43,7 @@ def service(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture(scope="module")
-def key(database: Database, service: Direct, tmp_path_factory: pytest.TempPathFactory) -> str:
+def key(database: Database, tmp_path_factory: pytest.TempPathFactory) -> str:
     company = company_with(database, "Fuzzed", tmp_path_factory.mktemp("files"), LEDGER)
     for name in ("First", "Second"):
         edited = workflows.Edited.model_validate({"name": name, "filter": "invoice.balance > 1"})

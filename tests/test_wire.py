@@ -141,8 +141,8 @@ RAW: dict[str, bytes] = {
     "an address with a NUL": b"GET /v1/customers/%00%ff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     "a way up": b"GET /static/../../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     "a way up in disguise": b"GET /static/..%2f..%2fapp%2fmain.py HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-    "a static file by websocket": b"GET /static/app.js HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    "a static file by websocket": b"GET /static/app.js HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\n"
+    b"Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
     "a broken host": b"GET / HTTP/1.1\r\nHost: [::1\r\nConnection: close\r\n\r\n",
     "a host beyond ASCII": b"GET / HTTP/1.1\r\nHost: \xff\xfe:x\r\nConnection: close\r\n\r\n",
     "a host with a way": b"GET / HTTP/1.1\r\nHost: a/b?c#d@e:1:2\r\nConnection: close\r\n\r\n",
@@ -151,8 +151,8 @@ RAW: dict[str, bytes] = {
     "two lengths": b"POST /v1/preview HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n{}   ",
     "a negative length": b"POST /v1/preview HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
     "a huge length": b"POST /v1/preview HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
-    "a length and chunks": b"POST /v1/preview HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n"
-    b"\r\n0\r\n\r\nGET /live HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a length and chunks": b"POST /v1/preview HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /live HTTP/1.1\r\nHost: x\r\n\r\n",
     "odd chunks": b"POST /v1/preview HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n{}\r\n0\r\n\r\n",
     "an unknown encoding": b"POST /v1/preview HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n{}",
     "a long address": b"GET /" + b"a" * 60_000 + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",

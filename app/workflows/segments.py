@@ -210,7 +210,8 @@ def _one_at_a_time(connection: Connection, company: Company) -> None:
 
 
 def _check_name(name: str) -> None:
-    if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+    # An address that is no UTF-8 arrives with the sign that stands for what could not be read.
+    if not name.strip() or not name.isprintable() or "\ufffd" in name or len(name) > LONGEST_NAME:
         detail = f"A segment's name has 1 to {LONGEST_NAME} printable characters."
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-name", detail)
 
