@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import requests
@@ -12,7 +13,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
-from schemathesis import APIOperation, Case, GenerationMode, Response
+from schemathesis import APIOperation, GenerationMode, Response
 from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import (
@@ -32,6 +33,7 @@ EXAMPLES = int(os.environ.get("DUELIST_EXAMPLES", "4"))
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 KNOWN = {"id": "1", "source_id": "C1", "name": "tier", "entity": "customer"}
 FILTER = "invoice.balance > 1 AND customer.rating = 'A'"
+Operation = APIOperation[Any, Any, Any, Any]
 MODES = {mode.value: mode for mode in GenerationMode}
 
 
@@ -52,18 +54,16 @@ def key(database: Database, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def operations(service: Direct) -> list[APIOperation]:
+def operations(service: Direct) -> list[Operation]:
     document = service.ask(None, "GET", "/openapi.json").document
-    return [
-        found.ok()
-        for found in schemathesis.openapi.from_dict(document, config=SchemathesisConfig()).get_all_operations()
-    ]
+    found: Any = schemathesis.openapi.from_dict(document, config=SchemathesisConfig()).get_all_operations()
+    return [operation.ok() for operation in found]
 
 
-def answered(service: Direct, key: str, case: Case) -> Response:
+def answered(service: Direct, key: str, case: Any) -> Response:
     prepared = requests.Request(**case.as_transport_kwargs(base_url="http://127.0.0.1")).prepare()
     headers = [(as_sent(name).lower(), as_sent(value)) for name, value in prepared.headers.items()]
-    body = prepared.body or b""
+    body: Any = prepared.body or b""
     answer = service.ask(
         key,
         str(prepared.method),
@@ -81,35 +81,35 @@ def as_sent(text: str | bytes) -> bytes:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_every_call_answers_as_the_document_says(
-    service: Direct, key: str, operations: list[APIOperation], mode: str
+    service: Direct, key: str, operations: list[Operation], mode: str
 ) -> None:
-    """Where the document allows any text, often one that means something: so that more than refusals is judged."""
     statuses: Counter[int] = Counter()
     for operation in operations:
-        known = {name: value for name, value in KNOWN.items() if f"{{{name}}}" in operation.path}
-
-        @settings(
-            max_examples=EXAMPLES,
-            derandomize=True,
-            deadline=None,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(case=operation.as_strategy(generation_mode=MODES[mode]), meant=st.integers(0, 3))
-        def asks(case: Case, meant: int, known: dict[str, str] = known) -> None:
-            if meant:
-                case.path_parameters = {**(case.path_parameters or {}), **known}
-            if meant > 1 and isinstance(case.body, dict) and "filter" in case.body:
-                case.body = {**case.body, "filter": FILTER, "params": None}
-            response = answered(service, key, case)
-            statuses[int(response.status_code)] += 1
-            case.validate_response(response, checks=CHECKS)
-
         # A call that takes nothing cannot be asked wrongly.
         with suppress(Unsatisfiable):
-            asks()
+            ask(service, key, operation, MODES[mode], statuses)
     assert statuses[200] > EXAMPLES, statuses
     assert statuses[422] > EXAMPLES, statuses
+
+
+def ask(service: Direct, key: str, operation: Operation, mode: GenerationMode, statuses: Counter[int]) -> None:
+    """Where the document allows any text, often one that means something: so that more than refusals is judged."""
+    known = {name: value for name, value in KNOWN.items() if f"{{{name}}}" in operation.path}
+
+    @settings(
+        max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(case=operation.as_strategy(generation_mode=mode), meant=st.integers(0, 3))
+    def asks(case: Any, meant: int) -> None:
+        if meant:
+            case.path_parameters = {**(case.path_parameters or {}), **known}
+        if meant > 1 and isinstance(case.body, dict) and "filter" in case.body:
+            case.body = {**case.body, "filter": FILTER, "params": None}
+        response = answered(service, key, case)
+        statuses[int(response.status_code)] += 1
+        case.validate_response(response, checks=CHECKS)
+
+    asks()
 
 
 def test_the_document_tells_of_problems_and_of_forms(service: Direct) -> None:
