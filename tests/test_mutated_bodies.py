@@ -20,7 +20,7 @@ from app.database import Database
 from tests.direct import JSON, Answer, Direct, Headers, direct
 from tests.served import company_with
 
-TRIALS = int(os.environ.get("DUELIST_TRIALS", "4000"))
+TRIALS = int(os.environ.get("DUELIST_TRIALS", "2500"))
 SEED = int(os.environ.get("DUELIST_SEED", "20260122"))
 
 FILTERS = (
@@ -327,7 +327,7 @@ def test_most_seeds_are_right_before_they_are_mutated(service: Direct, key: str)
     sent(service, key, "POST", "/v1/workflows", {"name": "First", "filter": "invoice.balance > 1"})
     statuses = Counter(
         sent(service, key, method, path, {**body, "cursor": None} if "count_to" in body else body).status
-        for method, path, body in bodies(service, key)
+        for method, path, body in bodies(service, key)[::5]
     )
     assert statuses[200] > sum(statuses.values()) * 3 / 4, statuses
 

@@ -29,7 +29,7 @@ from tests.direct import Direct, direct
 from tests.served import company_with
 from tests.test_mutated_bodies import LEDGER
 
-EXAMPLES = int(os.environ.get("DUELIST_EXAMPLES", "4"))
+EXAMPLES = int(os.environ.get("DUELIST_EXAMPLES", "3"))
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 KNOWN = {"id": "1", "source_id": "C1", "name": "tier", "entity": "customer"}
 FILTER = "invoice.balance > 1 AND customer.rating = 'A'"
