@@ -82,7 +82,8 @@ def _csv(rows: Iterable[Sequence[Cell]]) -> str:
 
 
 _NUMBERS = {Kind.MONEY, Kind.NUMBER, Kind.PERCENT}
-_STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Also in the wide forms of East Asian keyboards, which a spreadsheet there reads as the same.
+_STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def _harmless(text: str) -> str:

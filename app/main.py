@@ -12,6 +12,7 @@ from app.database import Database
 from app.deadlines import Deadlines
 from app.kept import Keeper
 from app.metrics import Metrics, Observed
+from app.openapi import describing
 from app.routes.fields import own_fields
 from app.routes.filters import filters
 from app.routes.health import health
@@ -70,6 +71,7 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
     app.include_router(records)
     app.include_router(health)
     app.include_router(pages.router())
+    app.openapi = describing(app)  # type: ignore[method-assign]
     return app
 
 

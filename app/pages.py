@@ -1,5 +1,6 @@
 """The pages for people: the filter page, with the key of this machine's ledger where it may have it, and the calls."""
 
+import re
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -21,6 +22,8 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+# Of a host that is none, the framework makes the address that the request came to.
+_HOST = re.compile(r"(?P<name>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE)
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 
@@ -44,7 +47,9 @@ def _index(request: Request) -> HTMLResponse:
 
 def _is_local(request: Request) -> bool:
     """Another site's name may be made to point here, and a proxy may speak for others: neither gets the key."""
-    return is_loopback(request.url.hostname or "") and not any(name in request.headers for name in _FORWARDED)
+    hosts = [_HOST.fullmatch(host) for host in request.headers.getlist("host")]
+    is_named_so = len(hosts) == 1 and hosts[0] is not None and is_loopback(hosts[0]["name"].strip("[]"))
+    return is_named_so and not any(name in request.headers for name in _FORWARDED)
 
 
 # ---------------------------------------------------------------- the calls, as OpenAPI has them

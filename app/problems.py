@@ -21,6 +21,37 @@ Document = dict[str, Any]
 
 RETRY_SECONDS = {"Retry-After": "2"}
 
+_TEXT = {"type": "string"}
+_PLACE = {"type": ["integer", "null"]}
+_OBJECTS = {"type": "array", "items": {"type": "object"}}
+
+# The shape of a problem, for the OpenAPI document.
+DESCRIBED: Document = {
+    "Problem": {
+        "type": "object",
+        "required": ["type", "title", "status", "detail", "errors"],
+        "properties": {
+            "type": {"type": "string", "pattern": "^urn:duelist:problem:[a-z0-9-]+$"},
+            "title": _TEXT,
+            "status": {"type": "integer"},
+            "detail": _TEXT,
+            "errors": {"type": "array", "items": {"$ref": "#/components/schemas/ProblemError"}},
+        },
+    },
+    "ProblemError": {
+        "type": "object",
+        "required": ["code", "message", "start", "end", "line", "column", "hint", "expected", "fixes"],
+        "properties": {
+            "code": _TEXT,
+            "message": _TEXT,
+            **dict.fromkeys(("start", "end", "line", "column"), _PLACE),
+            "hint": {"type": ["string", "null"]},
+            "expected": {"type": "array", "items": _TEXT},
+            "fixes": _OBJECTS,
+        },
+    },
+}
+
 
 class Problem(HTTPException):
     """`code` is stable: it ends the `type` and, where nothing more exact is known, names the only error."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import uvicorn
+from fastapi import FastAPI
 
 from app import auth, companies, fields, sample, workflows
 from app.companies import Company
@@ -19,6 +20,7 @@ from app.main import create_app
 from app.metrics import set_up_logging
 from app.migrate import is_current, migrate
 from app.planner import refresh_statistics
+from app.receiving import Bounded
 from app.settings import Settings
 
 Say = Callable[[str], None]
@@ -46,10 +48,21 @@ def serve(settings: Settings, *, with_sample: bool, say: Say, progress: Bars) ->
             key = _prepare(settings, url, with_sample=with_sample, say=say, progress=progress)
             app = create_app(settings, url, page_key=key if settings.is_private else None)
             say(_greeting(address, key))
-            config = uvicorn.Config(
-                app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=LEAVING_SECONDS
-            )
-            uvicorn.Server(config).run(sockets=[listener])
+            web_server(app).run(sockets=[listener])
+
+
+def web_server(app: FastAPI) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=Bounded,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=LEAVING_SECONDS,
+        )
+    )
 
 
 def _listening(settings: Settings) -> socket.socket:

@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     largest_cost: float = Field(
         20_000_000, gt=0, description="a wide filter that the planner estimates dearer is refused"
     )
+    body_timeout_seconds: float = Field(10.0, gt=0, description="how long a request may take to arrive")
     cursor_secret: SecretStr | None = Field(None, description="signs page cursors; equal on all servers of one service")
     growth_factor: Decimal = Field(
         Decimal(2), ge=1, description="a run whose audience is so many times larger or smaller must be confirmed"

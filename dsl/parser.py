@@ -27,6 +27,7 @@ class Limits:
     scopes: int = 8
     values: int = 1_000
     nesting: int = 2
+    keys: int = 20
 
 
 DEFAULT_LIMITS = Limits()
@@ -580,6 +581,8 @@ def _over_limits(tree: ast.Node, limits: Limits) -> Iterator[Diagnostic]:
         scopes += isinstance(node, ast.Block | ast.Aggregate | ast.First)
         if isinstance(node, ast.In | ast.Has) and len(node.values) > limits.values:
             yield _limit(f"The list has {len(node.values):,} values", f"{limits.values:,}", node.span)
+        if isinstance(node, ast.First) and len(node.by) > limits.keys:
+            yield _limit(f"FIRST is sorted by {len(node.by):,} fields", f"{limits.keys}", node.span)
     if conditions > limits.conditions:
         yield _limit(f"The filter has {conditions:,} conditions", f"{limits.conditions:,}", tree.span)
     if scopes > limits.scopes:

@@ -9,12 +9,13 @@ from app.costs import slow_named
 from app.database import Connection, Database
 from app.kept import relations
 from dsl import Analysis, analyze
-from dsl.ast import And, Condition
+from dsl.ast import And, Condition, Parameter
 from dsl.compiler import Question
 from dsl.explainer import english
 from dsl.formatter import format_filter
 from dsl.known import known
 from dsl.lowering import lower
+from dsl.parser import walk
 from dsl.pauses import Pauses, with_pauses
 from dsl.statements import count_statement
 from dsl.typed import TRUE, Filter
@@ -64,9 +65,9 @@ class _Counting:
 
     def _analyzed(self, asked: Dated, tree: Condition) -> Analysis:
         """A part of a filter that was accepted; it may name fewer of the parameters."""
-        return analyze(
-            format_filter(tree), self._asking.company.catalog, level=asked.level, parameters=asked.params or {}
-        )
+        named = {node.name for node, _ in walk(tree) if isinstance(node, Parameter)}
+        parameters = {name: value for name, value in (asked.params or {}).items() if name in named}
+        return analyze(format_filter(tree), self._asking.company.catalog, level=asked.level, parameters=parameters)
 
 
 def _steps(tree: Condition | None) -> Iterator[tuple[Condition, Condition]]:

@@ -1,12 +1,14 @@
 """Requests in JSON, read exactly, and answers."""
 
 import json
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
 from typing import Any, NoReturn
 
 import orjson
+from anyio import current_time, fail_after
 from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
@@ -15,6 +17,9 @@ from app.problems import Problem
 
 LARGEST_BODY = 1_000_000
 
+_CLOSED = {"Connection": "close"}  # what is still on its way is not read
+_MAYBE_SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
+
 
 def answer(document: object, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response:
     return Response(orjson.dumps(document, default=str), status, headers, media_type="application/json")
@@ -22,19 +27,34 @@ def answer(document: object, status: HTTPStatus = HTTPStatus.OK, **headers: str)
 
 class _ExactRequest(Request):
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """Counted, because a client may leave out the length or lie about it."""
+        """Counted, because a client may leave out the length or lie about it; and in time, or it may never end."""
         size = 0
-        async for chunk in super().stream():
+        chunks = super().stream()
+        seconds = self.app.state.settings.body_timeout_seconds
+        end = current_time() + seconds
+        while True:
+            try:
+                with fail_after(end - current_time()):
+                    chunk = await anext(chunks)
+            except StopAsyncIteration:
+                return
+            except TimeoutError as late:
+                detail = f"The request was not there after {seconds:g} seconds; send it at once."
+                raise Problem(HTTPStatus.REQUEST_TIMEOUT, "too-slow-body", detail, headers=_CLOSED) from late
             size += len(chunk)
             if size > LARGEST_BODY:
                 detail = f"The request has more than {LARGEST_BODY:,} bytes."
-                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail)
+                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail, headers=_CLOSED)
             yield chunk
 
     async def json(self) -> Any:
         try:
             text = (await self.body()).decode()
-            return json.loads(text, parse_float=Decimal, parse_constant=_refused)  # 0.1 is meant as it is written
+            # 0.1 is meant as it is written.
+            found = json.loads(text, parse_float=Decimal, parse_constant=_refused, object_pairs_hook=_once_each)
+            if _MAYBE_SURROGATE.search(text):
+                json.dumps(found, ensure_ascii=False, default=str).encode()
+            return found
         except (ValueError, RecursionError, InvalidOperation) as error:
             detail = f"The body is not JSON in UTF-8: {_reason(error)}."
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-json", detail) from error
@@ -42,6 +62,8 @@ class _ExactRequest(Request):
 
 def _reason(error: Exception) -> str:
     match error:
+        case UnicodeEncodeError():
+            return "it has half of a surrogate pair"
         case json.JSONDecodeError(msg=message, lineno=line, colno=column):
             return f"{message} at line {line}, column {column}"
         case RecursionError():
@@ -56,6 +78,14 @@ def _reason(error: Exception) -> str:
 
 def _refused(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two filters in one request, neither is known to be the one that is meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
 
 
 class ExactRoute(APIRoute):

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Generator
 from http import HTTPStatus
 from itertools import chain
 from threading import BoundedSemaphore
+from typing import Any
 
 from anyio import CancelScope
 from fastapi import Request
@@ -15,6 +16,19 @@ from app.problems import Problem
 
 CSV = "text/csv; charset=utf-8; header=present"
 NDJSON = "application/x-ndjson"
+
+
+class Csv(Response):
+    """What the OpenAPI document says that a call answers with."""
+
+    media_type = CSV
+
+
+class Ndjson(Response):
+    media_type = NDJSON
+
+
+OR_NDJSON: dict[int | str, dict[str, Any]] = {200: {"content": {NDJSON: {"schema": {"type": "string"}}}}}
 
 
 def streamed(request: Request, chunks: Generator[bytes, None, None], media_type: str) -> Response:

@@ -10,7 +10,7 @@ from app import queries
 from app.auth import Caller
 from app.routes.callers import Known, Reader
 from app.routes.exact import ExactRoute, answer
-from app.routes.exports import CSV, NDJSON, streamed
+from app.routes.exports import CSV, NDJSON, Csv, Ndjson, streamed
 from dsl import Catalog
 
 filters = APIRouter(prefix="/v1", route_class=ExactRoute, tags=["filters"])
@@ -46,13 +46,13 @@ def _rows(asked: queries.Paged, caller: Caller, request: Request, kind: queries.
     return answer(queries.rows_of(state.reads, state.cursors, caller.company, asked, kind))
 
 
-@filters.post("/preview.csv")
+@filters.post("/preview.csv", response_class=Csv)
 def preview_csv(asked: queries.Exporting, caller: Reader, request: Request) -> Response:
     """The whole answer as CSV, streamed."""
     return _exported(asked, caller, request, "csv", CSV)
 
 
-@filters.post("/preview.ndjson")
+@filters.post("/preview.ndjson", response_class=Ndjson)
 def preview_ndjson(asked: queries.Exporting, caller: Reader, request: Request) -> Response:
     """The whole answer, one JSON object a line, streamed."""
     return _exported(asked, caller, request, "ndjson", NDJSON)

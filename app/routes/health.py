@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 import psycopg
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from app import problems
 from app.metrics import Metrics
@@ -38,7 +38,7 @@ def ready(request: Request) -> Response:
     return answer({"status": "ready"})
 
 
-@health.get("/metrics")
+@health.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Counters and times for Prometheus."""
     collected: Metrics = request.app.state.metrics

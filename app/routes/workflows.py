@@ -2,7 +2,7 @@
 
 import re
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,7 +14,7 @@ from app.asked import LARGEST_PAGE, Day, Kind
 from app.problems import Problem
 from app.routes.callers import Admin, Reader, Writer, forget_callers
 from app.routes.exact import ExactRoute, answer
-from app.routes.exports import CSV, NDJSON, streamed
+from app.routes.exports import CSV, NDJSON, OR_NDJSON, Csv, streamed
 from app.worker import limits_of
 
 workflows = APIRouter(prefix="/v1", route_class=ExactRoute, tags=["workflows"])
@@ -176,7 +176,7 @@ def preview_workflow_rows(
     return answer(queries.rows_of(state.reads, state.cursors, caller.company, asked, kind))
 
 
-@workflows.post("/workflows/{id}/preview.{form}")
+@workflows.post("/workflows/{id}/preview.{form}", response_class=Csv, responses=OR_NDJSON)
 def export_workflow(
     caller: Reader, workflow_id: Id, form: Literal["csv", "ndjson"], looking: _Whole, request: Request
 ) -> Response:
@@ -205,8 +205,12 @@ def forecast_of_workflow(caller: Reader, workflow_id: Id, looking: _Ahead, reque
 
 # ---------------------------------------------------------------- runs
 
+ANSWERED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The run of an earlier call", "content": {"application/json": {"schema": {}}}}
+}
 
-@workflows.post("/workflows/{id}/runs", status_code=HTTPStatus.CREATED)
+
+@workflows.post("/workflows/{id}/runs", status_code=HTTPStatus.CREATED, responses=ANSWERED)
 def start_run(
     caller: Writer,
     workflow_id: Id,
@@ -265,7 +269,7 @@ def compare_runs(
     return answer(feature.compare(request.app.state.reads, caller.company, run_id, number, after=after, limit=limit))
 
 
-@runs.get("/{id}/{kind}.{form}")
+@runs.get("/{id}/{kind}.{form}", response_class=Csv, responses=OR_NDJSON)
 def export_run(caller: Reader, run_id: Id, kind: Kind, form: Literal["csv", "ndjson"], request: Request) -> Response:
     """All rows of a run, streamed; those held back say so."""
     state = request.app.state

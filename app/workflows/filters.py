@@ -25,7 +25,9 @@ def analyzed(text: str, company: Company, level: Level) -> Analysis:
 def text_of(filter: str | None, parts: Mapping[Part, PartOf] | None, company: Company, level: Level) -> str:
     """Canonical. Raises `FilterError`, or `Problem` for parts that do not make a filter."""
     text = filter if filter is not None else _joined(parts or {})
-    return analyzed(text, company, level).canonical
+    canonical = analyzed(text, company, level).canonical
+    analyzed(canonical, company, level)  # it may be longer than what was written, and too long to be read again
+    return canonical
 
 
 def _joined(parts: Mapping[Part, PartOf]) -> str:

@@ -166,6 +166,7 @@ def _read(connection: Connection, company: Company, name: str) -> Document:
 def _analyzed(text: str, catalog: Catalog, name: str) -> Analysis:
     """Raises `FilterError` also for a filter that would have the segment in itself."""
     analysis = analyze(text, catalog, parameters={})
+    analyze(analysis.canonical, catalog, parameters={})  # as it is stored, which may be longer
     analyze(f"customer IN SEGMENT {quoted(name)}", with_segments(catalog, {**catalog.segments, name: text}))
     return analysis
 
@@ -209,7 +210,8 @@ def _one_at_a_time(connection: Connection, company: Company) -> None:
 
 
 def _check_name(name: str) -> None:
-    if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+    # An address that is no UTF-8 arrives with the sign that stands for what could not be read.
+    if not name.strip() or not name.isprintable() or "\ufffd" in name or len(name) > LONGEST_NAME:
         detail = f"A segment's name has 1 to {LONGEST_NAME} printable characters."
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-name", detail)
 

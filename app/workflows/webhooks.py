@@ -152,7 +152,9 @@ def _check_address(url: str, *, private: bool) -> None:
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        if not url.isprintable() or parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError
+        if parts.username is not None:
             raise ValueError
     except ValueError:
         raise _bad_address("It is no address of a web server, such as https://erp.example.com/duelist.") from None
