@@ -11,6 +11,8 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from app import embedded
 from app.settings import Settings
+from app.timed import TimedCursor, TimedServerCursor
+from dsl.phases import phase
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -54,7 +56,12 @@ class Database:
         self._statement_timeout_ms = statement_timeout_ms
         self._pool = ConnectionPool(
             url,
-            kwargs={"autocommit": True, "connect_timeout": 5, "application_name": "duelist"},
+            kwargs={
+                "autocommit": True,
+                "connect_timeout": 5,
+                "application_name": "duelist",
+                "cursor_factory": TimedCursor,
+            },
             configure=self._configure,
             min_size=min_size,
             max_size=max_size,
@@ -65,6 +72,7 @@ class Database:
         )
 
     def _configure(self, connection: Connection) -> None:
+        connection.server_cursor_factory = TimedServerCursor
         _send(
             connection,
             sql.SQL(
@@ -105,6 +113,11 @@ class Database:
     def close(self) -> None:
         self._pool.close()
 
+    def connections(self) -> dict[str, int]:
+        """How many there are, how many are free, and how many requests wait for one."""
+        found = self._pool.get_stats()
+        return {state: found.get(name, 0) for state, name in _STATES.items()}
+
     @contextmanager
     def _begun(self, opening: sql.Composed) -> Iterator[Connection]:
         with _away_named():
@@ -126,7 +139,8 @@ class Database:
             return self._try_to_begin(opening)
 
     def _try_to_begin(self, opening: sql.Composed) -> Connection:
-        connection = self._pool.getconn()
+        with phase("pool_wait"):
+            connection = self._pool.getconn()
         try:
             _send(connection, opening)
         except BaseException:
@@ -134,6 +148,8 @@ class Database:
             raise
         return connection
 
+
+_STATES = {"size": "pool_size", "available": "pool_available", "waiting": "requests_waiting"}
 
 _BEGIN_READ = sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 _BEGIN_WRITE = sql.SQL("BEGIN")

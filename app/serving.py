@@ -15,8 +15,8 @@ from app import auth, companies, fields, sample, workflows
 from app.companies import Company
 from app.database import Database, database_url
 from app.imports import Progress, import_ledger
+from app.logs import set_up_logging
 from app.main import create_app
-from app.metrics import set_up_logging
 from app.migrate import is_current, migrate
 from app.planner import refresh_statistics
 from app.settings import Settings
@@ -98,11 +98,11 @@ def load_sample(database: Database, progress: Progress | None = None) -> Company
         database.transaction(company.company_id, write=True) as connection,
     ):
         for field in sample.FIELDS:
-            fields.store(connection, company.company_id, field)
+            fields.store(connection, company.company_id, field, sample.WHO)
         sample.write_sample(Path(folder), company.today)
-        import_ledger(connection, company, [Path(folder)], progress=progress)
+        import_ledger(connection, company, [Path(folder)], who=sample.WHO, progress=progress)
     for name, filter in sample.SEGMENTS.items():
-        workflows.define_segment(database, company, name, workflows.Segment(filter=filter), "sample")
+        workflows.define_segment(database, company, name, workflows.Segment(filter=filter), sample.WHO)
     refresh_statistics(database)
     return companies.chosen(database, company.name)
 

@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     growth_factor: Decimal = Field(
         Decimal(2), ge=1, description="a run whose audience is so many times larger or smaller must be confirmed"
     )
+    keep_runs_days: int | None = Field(
+        None, ge=1, description="older runs are removed; all are kept when absent: they say why somebody was written to"
+    )
     worker: bool = Field(True, description="whether the service runs what is scheduled and tells of runs, itself")
     webhook_private: bool = Field(False, description="allow webhooks to plain HTTP and into private networks")
     log_level: str = "info"

@@ -7,11 +7,9 @@ import sqlalchemy as sa
 from alembic import context
 
 from app.database import database_url
+from app.migrate import MIGRATION_LOCK
 from app.models import metadata
 from app.settings import Settings
-
-# Any number: servers that start together migrate one after the other, and the later ones find nothing to do.
-_ADVISORY_LOCK = 7_406_202
 
 
 @contextmanager
@@ -46,7 +44,7 @@ def _connect(url: str) -> Iterator[sa.Connection]:
 def _migrate(connection: sa.Connection) -> None:
     context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
     with context.begin_transaction():
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
         context.run_migrations()
 
 

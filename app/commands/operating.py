@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from app import printing
+from app import audit_log, companies, printing
 from app.database import database_url
 from app.distribute import By, NoCitus, distribute, statements
 from app.migrate import is_current, migrate
 from app.serving import serve as serve_it
 from app.settings import Settings
-from app.terminal import NO, opened, stop
+from app.terminal import NO, OfCompany, TableOrJson, opened, stop, write_json
 
 commands = typer.Typer()
 
@@ -41,6 +41,27 @@ def migrate_database() -> None:
         was_current = is_current(url)
         migrate(url)
     printing.say("the database was at the newest revision" if was_current else "the database is migrated")
+
+
+@commands.command("log")
+def show_log(
+    company: OfCompany = None,
+    limit: Annotated[int, typer.Option(help="entries shown", min=1, max=100_000)] = 50,
+    format: TableOrJson = "table",
+) -> None:
+    """Show who changed and ran what, the newest first."""
+    with opened(Settings()) as database:
+        found = audit_log.listed(database, companies.chosen(database, company).company_id, limit)
+    if format == "json":
+        write_json({"entries": found})
+    elif found:
+        printing.table([{**entry, "detail": _in_words(entry["detail"])} for entry in found])
+    else:
+        printing.note("nothing is noted yet")
+
+
+def _in_words(detail: dict[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in detail.items())
 
 
 @commands.command("distribute")
