@@ -31,12 +31,19 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _places(traceback: TracebackType | None) -> list[str]:
-    return [f"{_short(place.filename)}:{place.lineno} {place.name}" for place in extract_tb(traceback)]
+    """Those of ours, and the innermost."""
+    places = [(_of_ours(place.filename), place) for place in extract_tb(traceback)]
+    return [
+        f"{ours or '/'.join(Path(place.filename).parts[-2:])}:{place.lineno} {place.name}"
+        for ours, place in places
+        if ours or place is places[-1][1]
+    ]
 
 
-def _short(file: str) -> str:
+def _of_ours(file: str) -> str | None:
     path = Path(file)
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else "/".join(path.parts[-2:])
+    found = path.relative_to(ROOT) if path.is_relative_to(ROOT) else None
+    return str(found) if found and found.parts[0] in ("app", "dsl", "migrations") else None
 
 
 def _without_values(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -1,9 +1,10 @@
 """Who changed and ran what: written with the change, read by those who may, changed by nobody."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -21,7 +22,8 @@ from app.worker import limits_of, purge_old_runs
 from tests.served import Api, Document, api_of, client_of, company_with
 
 FILTER = "customer.name = 'Confidential'"
-LEDGER = {"customers": "id,name,currency\nC1,Confidential,EUR\nC2,Other,EUR\n"}
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+LEDGER = {"customers": "source_id,name,currency\nC1,Confidential,EUR\nC2,Other,EUR\n"}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,9 @@ def new(database: Database, company: Company) -> Any:
     return lambda: [(one["action"], one["subject"]) for one in entries(database, company)[known:]]
 
 
-def send(api: Api, method: str, path: str, body: Document | None = None, **headers: str) -> Any:
+def send(
+    api: Api, method: str, path: str, body: Document | None = None, headers: Mapping[str, str] = NO_HEADERS
+) -> Any:
     response = api.client.request(method, path, json=body, headers={**api.headers, **headers})
     assert response.status_code < 300, response.text
     return response
@@ -74,8 +78,8 @@ def test_a_company_begins_with_its_entries(database: Database, company: Company)
 
 def test_changes_of_workflows(api: Api, new: Any) -> None:
     number = workflow(api, "chased")
-    send(api, "PUT", f"/v1/workflows/{number}", {"name": "renamed", "filter": FILTER}, **{"If-Match": '"1"'})
-    send(api, "DELETE", f"/v1/workflows/{number}", **{"If-Match": '"2"'})
+    send(api, "PUT", f"/v1/workflows/{number}", {"name": "renamed", "filter": FILTER}, headers={"If-Match": '"1"'})
+    send(api, "DELETE", f"/v1/workflows/{number}", headers={"If-Match": '"2"'})
     of = str(number)
     assert new() == [("workflow created", of), ("workflow changed", of), ("workflow removed", of)]
 
@@ -107,9 +111,9 @@ def test_who_it_was(api: Api, database: Database, company: Company) -> None:
 def test_runs_started_refused_and_confirmed(api: Api, database: Database, company: Company, new: Any) -> None:
     number = workflow(api, "running")
     for _ in range(2):  # the same call: one run
-        first = send(api, "POST", f"/v1/workflows/{number}/runs", {}, **{"Idempotency-Key": "k"}).json()["id"]
+        first = send(api, "POST", f"/v1/workflows/{number}/runs", {}, headers={"Idempotency-Key": "k"}).json()["id"]
     everyone = {"name": "running", "filter": "customer.name != ''", "growth_factor": 1}
-    send(api, "PUT", f"/v1/workflows/{number}", everyone, **{"If-Match": '"1"'})
+    send(api, "PUT", f"/v1/workflows/{number}", everyone, headers={"If-Match": '"1"'})
     assert api.post(f"/v1/workflows/{number}/runs").status_code == 409
     third = send(api, "POST", f"/v1/workflows/{number}/runs", {"confirm": True}).json()["id"]
     assert new() == [
@@ -221,7 +225,7 @@ def test_the_command(database_url: str, company: Company, tmp_path: Path, monkey
     taken = run(cli.app, ["preview", FILTER, "--company", company.name, "--format", "csv"])
     assert taken.exit_code == 0
     bad = tmp_path / "customers.csv"
-    bad.write_text("id,name,currency\nC1,x,??\n")
+    bad.write_text("source_id,name,currency\nC1,x,??\n")
     refused = run(cli.app, ["import", str(bad), "--company", company.name])
     assert refused.exit_code == 1
     shown = run(cli.app, ["log", "--company", company.name, "--limit", "2", "--format", "json"])
@@ -354,8 +358,6 @@ def test_purging_by_hand(
     assert runs_of(database, company, number) == made
     assert run(cli.app, ["runs", "purge", "--older-than", "35", *of]).exit_code == 2
     assert run(cli.app, ["runs", "purge", "--older-than", "35d", *of]).exit_code == 0
-    assert runs_of(database, company, number) == made  # the newest is compared with the one before
-    run(cli.app, ["runs", "purge", "--older-than", "20d", *of])
     assert runs_of(database, company, number) == made[1:]
 
 

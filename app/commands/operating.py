@@ -3,11 +3,12 @@
 import runpy
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from app import audit_log, companies, printing
+from app import audit_log, companies, doctor, printing
 from app.database import database_url
 from app.distribute import By, NoCitus, distribute, statements
 from app.migrate import is_current, migrate
@@ -41,6 +42,20 @@ def migrate_database() -> None:
         was_current = is_current(url)
         migrate(url)
     printing.say("the database was at the newest revision" if was_current else "the database is migrated")
+
+
+@commands.command("doctor")
+def look_at_everything(format: TableOrJson = "table") -> None:
+    """Check settings, database, protection, indexes and clocks; what is wrong is named with what mends it."""
+    found = list(doctor.examine(Settings()))
+    if format == "json":
+        write_json([asdict(finding) for finding in found])
+    else:
+        for finding in found:
+            print(f"{finding.verdict:4}  {finding.check}: {finding.message}")
+            if finding.mend:
+                print(f"      mend it: {finding.mend}")
+    raise typer.Exit(NO if any(finding.verdict == "fail" for finding in found) else 0)
 
 
 @commands.command("log")
