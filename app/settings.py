@@ -133,13 +133,14 @@ _OTHERS = {
 
 def misspelled(environment: Mapping[str, str]) -> list[str]:
     """A warning of each DUELIST_ variable that says nothing to the service."""
-    known = {variable(name) for name in Settings.model_fields}
-    unknown = sorted(name for name in environment if name.upper().startswith(PREFIX))
-    return [_unknown(name, known) for name in unknown if name.upper() not in known | _OTHERS]
+    known = {name.upper() for name in Settings.model_fields}
+    others = {PREFIX + name for name in known} | _OTHERS
+    unknown = (name for name in sorted(environment) if name.upper().startswith(PREFIX) and name.upper() not in others)
+    return [_unknown(name, known) for name in unknown]
 
 
 def _unknown(name: str, known: set[str]) -> str:
-    guesses = did_you_mean(name.upper(), known)
+    guesses = [f"{PREFIX}{guess}" for guess in did_you_mean(name.upper().removeprefix(PREFIX), known)]
     return f"{name} is no setting" + (f"; did you mean {' or '.join(guesses)}?" if guesses else "")
 
 
