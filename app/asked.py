@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from app.companies import Company
+from app.observation import observed
 from dsl import Analysis, Catalog, analyze, everyone
 from dsl.compiler import Question
 from dsl.frames import Relations
@@ -82,6 +83,10 @@ class Exporting(Dated):
 
     rows: Kind | None = Field(None, description="the customers, or at level group the groups, when absent")
 
+    @property
+    def kind(self) -> Kind:
+        return self.rows or ("groups" if self.level == "group" else "customers")
+
 
 class Completing(_Request):
     """A filter that is being written."""
@@ -110,7 +115,9 @@ def analysis_of(asked: Asked, catalog: Catalog, *, answered: bool = False) -> An
     if asked.match_all and not asked.filter.strip():
         return everyone(catalog, asked.level)
     parameters: Mapping[str, object] | None = {} if answered and asked.params is None else asked.params
-    return analyze(asked.filter, catalog, level=asked.level, parameters=parameters)
+    analysis = analyze(asked.filter, catalog, level=asked.level, parameters=parameters)
+    observed().filter = analysis.canonical
+    return analysis
 
 
 def ask(asked: Dated, company: Company, *, answered: bool = False) -> Asking:

@@ -16,8 +16,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from psycopg.rows import class_row
 from starlette.concurrency import run_in_threadpool
 
+from app import audit_log
 from app.companies import Company, of_key
 from app.database import Connection, Database
+from app.observation import observed
 from app.problems import Problem
 
 Scope = Literal["read", "write", "admin"]
@@ -51,6 +53,7 @@ def create_key(database: Database, company: Company, scope: Scope) -> str:
             "INSERT INTO api_key (company_id, prefix, salt, hash, scope) VALUES (%s, %s, %s, %s, %s)",
             [company.company_id, prefix, salt, _hash(salt, secret), scope],
         )
+        audit_log.note(connection, company.company_id, audit_log.COMMAND_LINE, "key created", prefix, scope=scope)
     return f"duelist_{company.company_id}_{prefix}_{secret}"
 
 
@@ -101,9 +104,11 @@ def needs(scope: Scope) -> Callable[..., Awaitable[Caller]]:
 
     async def caller(request: Request, bearer: HTTPAuthorizationCredentials | None = Depends(_bearer)) -> Caller:
         found = await _known(request, bearer.credentials) if bearer else None
-        if found is None:
+        if found is None or bearer is None:
             detail = "Send a valid key: 'Authorization: Bearer duelist_…'."
             raise Problem(HTTPStatus.UNAUTHORIZED, "bad-key", detail, headers={"WWW-Authenticate": "Bearer"})
+        observation = observed()
+        observation.company, observation.key = found.company.company_id, bearer.credentials.split("_")[2]
         if SCOPES.index(found.scope) < SCOPES.index(scope):
             raise Problem(HTTPStatus.FORBIDDEN, "wrong-scope", f"This needs a key of scope {scope}.")
         return found

@@ -334,7 +334,7 @@ def _differences(url: str, manifest: Manifest, tell: Progress) -> list[str]:
             found.append(f"the revision is {_revision(connection)}, and was {manifest.revision}")
     if found:
         return found
-    if {manifest.revision} != newest():
+    if manifest.revision != newest():
         migrate(url)
     with closing(Database(url)) as database:
         refresh_statistics(database)

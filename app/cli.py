@@ -17,8 +17,10 @@ from app.embedded import EmbeddedError
 from app.migrate import TablesLocked
 from app.problems import Problem, as_problem
 from app.serving import PortTaken
+from app.settings import Settings, refusals
 from app.sweep import SweepRefused
 from app.terminal import WRONG, stop
+from app.tracing import NoTracing
 from dsl import FilterError
 
 app = typer.Typer(
@@ -39,9 +41,20 @@ def main() -> None:
         printing.draw_all(wrong.text, wrong.diagnostics)
         raise SystemExit(WRONG) from None
     except ValidationError as wrong:
+        if wrong.title == Settings.__name__:
+            stop("; ".join(refusals(wrong)))
         said = ((".".join(map(str, found["loc"])), found["msg"]) for found in wrong.errors())
         stop("; ".join(f"{place}: {message.removeprefix('Value error, ')}" for place, message in said))
-    except (BackupRefused, BadCompany, EmbeddedError, NotAudited, PortTaken, SweepRefused, TablesLocked) as wrong:
+    except (
+        BackupRefused,
+        BadCompany,
+        EmbeddedError,
+        NoTracing,
+        NotAudited,
+        PortTaken,
+        SweepRefused,
+        TablesLocked,
+    ) as wrong:
         stop(str(wrong))
     except BrokenPipeError:
         # Whoever read our output has seen enough; what Python flushes at its end must not complain.

@@ -7,8 +7,10 @@ from typing import Any, LiteralString
 from zoneinfo import ZoneInfo, available_timezones
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import class_row
 
+from app import audit_log
 from app.database import Connection, Database
 from app.vocabulary import catalog_of
 from dsl import CATALOG, Catalog
@@ -49,7 +51,11 @@ def create(database: Database, name: str, *, currency: str, country: str | None,
             # A distributed database has no unique names of its own.
             if connection.execute("SELECT FROM company WHERE name = %s", [name]).fetchone() is not None:
                 raise taken
-            return _companies(connection, _INSERT, [name, country, currency, time_zone])[0]
+            made = _companies(connection, _INSERT, [name, country, currency, time_zone])[0]
+            opened = sql.SQL("SET LOCAL app.company_id = {}").format(sql.Literal(str(made.company_id)))
+            connection.execute(opened)
+            audit_log.note(connection, made.company_id, audit_log.COMMAND_LINE, "company created", name)
+            return made
     except psycopg.errors.UniqueViolation as error:
         raise taken from error
 

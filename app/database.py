@@ -14,6 +14,8 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from app import embedded
 from app.errands import ANSWER_SECONDS, ERRAND, Ended, Watched
 from app.settings import Settings
+from app.timed import TimedCursor, TimedServerCursor
+from dsl.phases import phase
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -83,7 +85,12 @@ class Database:
         self._pool: ConnectionPool[Watched] = ConnectionPool(
             url,
             connection_class=Watched,
-            kwargs={"autocommit": True, "application_name": "duelist", **_PEERS},
+            kwargs={
+                "autocommit": True,
+                "application_name": "duelist",
+                "cursor_factory": TimedCursor,
+                **_PEERS,
+            },
             configure=self._configure,
             min_size=min_size,
             max_size=max_size,
@@ -94,6 +101,7 @@ class Database:
         )
 
     def _configure(self, connection: Connection) -> None:
+        connection.server_cursor_factory = TimedServerCursor
         _send(
             connection,
             sql.SQL(
@@ -147,6 +155,11 @@ class Database:
     def close(self) -> None:
         self._pool.close()
 
+    def connections(self) -> dict[str, int]:
+        """How many there are, how many are free, and how many requests wait for one."""
+        found = self._pool.get_stats()
+        return {state: found.get(name, 0) for state, name in _STATES.items()}
+
     @contextmanager
     def _begun(self, opening: sql.Composed, patience: tuple[float, float] = (inf, inf)) -> Iterator[Connection]:
         errand = ERRAND.get()
@@ -170,7 +183,8 @@ class Database:
         """Connections may have died in the pool when their server was restarted: then the next one is tried."""
         until = monotonic() + self._timeout_seconds
         while True:
-            connection = self._waited_for(until)
+            with phase("pool_wait"):
+                connection = self._waited_for(until)
             try:
                 connection.answers_within = ANSWER_SECONDS
                 _send(connection, opening)
@@ -210,6 +224,8 @@ def _extend_errand(timeout_ms: int) -> None:
     if errand := ERRAND.get():
         errand.extend(timeout_ms / 1000 if timeout_ms else inf)
 
+
+_STATES = {"size": "pool_size", "available": "pool_available", "waiting": "requests_waiting"}
 
 _BEGIN_READ = sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 _BEGIN_WRITE = sql.SQL("BEGIN")

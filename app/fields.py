@@ -9,7 +9,7 @@ from psycopg import sql
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Described
 
-from app import kept
+from app import audit_log, kept
 from app.companies import Company
 from app.database import Connection, Database
 from app.problems import Problem, error
@@ -43,15 +43,15 @@ def listed(database: Database, company: Company) -> list[Document]:
         return [_document(field) for field in fields_of(connection)]
 
 
-def define(database: Database, company: Company, entity: str, name: str, definition: Definition) -> Document:
+def define(database: Database, company: Company, entity: str, name: str, definition: Definition, who: str) -> Document:
     """Makes the field, or makes it what the definition says; all values that are there must fit."""
     field = _field(entity, name, definition)
     with database.transaction(company.company_id, write=True, timeout_ms=0) as connection:
-        store(connection, company.company_id, field)
+        store(connection, company.company_id, field, who)
     return _document(field)
 
 
-def remove(database: Database, company: Company, entity: str, name: str) -> None:
+def remove(database: Database, company: Company, entity: str, name: str, who: str) -> None:
     """The values stay, as text."""
     with database.transaction(company.company_id, write=True, timeout_ms=0) as connection:
         kept.lock(connection, company.company_id)
@@ -59,12 +59,13 @@ def remove(database: Database, company: Company, entity: str, name: str) -> None
             detail = f"There is no field of your own {shown(f'{entity}.{name}')}."
             raise Problem(HTTPStatus.NOT_FOUND, "unknown-field", detail)
         connection.execute(_REMOVE, [company.company_id, entity, name])
+        audit_log.note(connection, company.company_id, who, "field removed", f"{entity}.{name}")
 
 
 _REMOVE = "DELETE FROM custom_field WHERE company_id = %s AND entity = %s AND name = %s"
 
 
-def store(connection: Connection, company_id: int, field: Custom) -> None:
+def store(connection: Connection, company_id: int, field: Custom, who: str) -> None:
     """In the transaction that the connection is in. Imports wait, or are waited for."""
     kept.lock(connection, company_id)
     known = fields_of(connection)
@@ -75,6 +76,7 @@ def store(connection: Connection, company_id: int, field: Custom) -> None:
     type = field.type
     parameters = [company_id, field.entity, field.name, type.kind.value, field.label, list(type.choices), type.ordered]
     connection.execute(_STORE, parameters)
+    audit_log.note(connection, company_id, who, "field defined", f"{field.entity}.{field.name}", type=type.kind.value)
 
 
 _STORE = """

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from threading import BoundedSemaphore
 
 from fastapi import FastAPI
@@ -11,8 +12,11 @@ from app.auth import known_callers
 from app.database import Database
 from app.deadlines import Deadlines
 from app.kept import Keeper
-from app.metrics import Metrics, Observed
+from app.observation import fingerprint
+from app.observed import Observed
 from app.openapi import describing
+from app.readiness import Readiness
+from app.routes.audit_log import audit_log
 from app.routes.fields import own_fields
 from app.routes.filters import filters
 from app.routes.health import health
@@ -31,6 +35,7 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.database = connect(settings, url)
         app.state.reads = app.state.database if read_url == url else connect(settings, read_url)
+        app.state.readiness = Readiness(sorted({url, read_url}))
         app.state.keeper = Keeper(app.state.database)
         worker = Worker(app.state.database, settings)
         if settings.worker:
@@ -38,6 +43,7 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
         yield
         worker.close()
         app.state.keeper.close()
+        app.state.readiness.close()
         app.state.reads.close()
         app.state.database.close()
 
@@ -46,29 +52,31 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
         summary="A list of who is due: filters over a receivables ledger.",
         version="1",
         lifespan=lifespan,
+        # Measures and logs are our own; FastAPI's log signal has the messages of exceptions, and so values.
+        telemetry={"auto_configure": False, "metrics": False, "logs": False},
         redirect_slashes=False,
         docs_url=None,  # FastAPI's page loads its parts from elsewhere; pages.py has one of our own
         redoc_url=None,
     )
     app.state.settings = settings
-    app.state.url = url
-    app.state.read_url = read_url
-    app.state.cursors = queries.Cursors(settings.signing_key())
+    signing_key = settings.signing_key()
+    app.state.cursors = queries.Cursors(signing_key)
+    app.state.fingerprint = partial(fingerprint, signing_key)
     app.state.page_key = page_key
-    app.state.metrics = Metrics()
     app.state.callers = known_callers()
     # An export holds a connection for as long as its reader likes: the other half is for everything else.
     app.state.exports = BoundedSemaphore(max(1, settings.pool_max_size // 2))
     # Keys, what is kept and the worker have the connections that are left.
     app.state.turns = Turns(max(1, settings.pool_max_size - 2), settings.most_of_company, settings.pool_timeout_seconds)
     app.add_middleware(Deadlines, seconds=settings.deadline_seconds)
-    app.add_middleware(Observed, metrics=app.state.metrics)
+    app.add_middleware(Observed, signing_key=signing_key)
     problems.install(app)
     app.include_router(filters)
     app.include_router(workflows)
     app.include_router(runs)
     app.include_router(own_fields)
     app.include_router(records)
+    app.include_router(audit_log)
     app.include_router(health)
     app.include_router(pages.router())
     app.openapi = describing(app)  # type: ignore[method-assign]

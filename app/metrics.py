@@ -1,101 +1,49 @@
-"""What each request was and how long it took: a line of JSON in the log, and counters for Prometheus.
+"""What Prometheus collects of this process. Labels are of a fixed few values: no company, no filter, no address."""
 
-The route is named, never the address: source ids, filters and keys stay out of both.
-"""
-
-import logging
-import re
-import time
-import uuid
-
-import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
-from starlette.datastructures import Headers, MutableHeaders
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_log = structlog.get_logger("duelist")
+_REGISTRY = CollectorRegistry()
 
-
-class Metrics:
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        labels = ("method", "route", "status")
-        self._requests = Counter("duelist_requests", "Requests answered", labels, registry=self._registry)
-        self._seconds = Histogram("duelist_request_seconds", "Time to answer", ("route",), registry=self._registry)
-
-    def note(self, method: str, route: str, status: int, seconds: float) -> None:
-        self._requests.labels(method, route, status).inc()
-        self._seconds.labels(route).observe(seconds)
-
-    def response(self) -> Response:
-        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
+_FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SLOW = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 
 
-class Observed:
-    """Middleware: every answer carries the id of its request, the caller's own where it sent a usable one."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        scope["request_id"] = request_id
-        status, start = 500, time.perf_counter()
-
-        async def send_noted(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = request_id
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_noted)
-        finally:
-            seconds = time.perf_counter() - start
-            route = getattr(scope.get("route"), "path", "none")
-            self._metrics.note(_method(scope), route, status, seconds)
-            _log.info("request", request_id=request_id, route=route, status=status, ms=round(seconds * 1000, 1))
+def _counter(name: str, said: str, *labels: str) -> Counter:
+    return Counter(name, said, labels, registry=_REGISTRY)
 
 
-def _method(scope: Scope) -> str:
-    """A made-up method must not make a counter of its own."""
-    method = str(scope["method"])
-    return method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"
+def _gauge(name: str, said: str, *labels: str) -> Gauge:
+    return Gauge(name, said, labels, registry=_REGISTRY)
 
 
-def set_up_logging(level: str) -> None:
-    """One JSON object a line on standard error, also for what the libraries have to say."""
-    chain: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso"),
-    ]
-    handler = logging.StreamHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(),
-            ],
-            foreign_pre_chain=chain,
-        )
-    )
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    logging.getLogger("duelist").setLevel(level.upper())
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *chain,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-    )
+def _histogram(name: str, said: str, *labels: str, buckets: tuple[float, ...]) -> Histogram:
+    return Histogram(name, said, labels, registry=_REGISTRY, buckets=buckets)
+
+
+REQUESTS = _counter("duelist_requests", "Requests answered", "method", "route", "status")
+REQUEST_SECONDS = _histogram("duelist_request_seconds", "Time to answer", "route", buckets=_FAST)
+PHASE_SECONDS = _histogram(
+    "duelist_phase_seconds", "Time of a request in parse, check, compile, sql or pool_wait", "phase", buckets=_FAST
+)
+POOL = _gauge("duelist_pool_connections", "Connections: size, available, waiting (requests)", "pool", "state")
+RUNS = _counter("duelist_runs", "Runs: started, refused or failed", "outcome")
+RUN_SECONDS = _histogram("duelist_run_seconds", "Time to fix an audience, or to refuse it", buckets=_SLOW)
+ROUNDS = _counter("duelist_worker_rounds", "Rounds of the worker: done or failed", "outcome")
+WEBHOOKS = _counter("duelist_webhook_attempts", "Webhooks: delivered or failed", "outcome")
+PURGED = _counter("duelist_runs_purged", "Runs removed because of their age")
+IMPORTS = _counter("duelist_imports", "Imports seen in the audit log since the start: done or refused", "outcome")
+IMPORTED_ROWS = _counter("duelist_imported_rows", "Their rows: read or bad", "kind")
+IMPORT_SECONDS = _histogram("duelist_import_seconds", "Their time", buckets=_SLOW)
+LAST_IMPORT = _gauge("duelist_last_import_timestamp_seconds", "When a ledger was last imported, of any company")
+
+
+def note_request(method: str, route: str, status: int, seconds: float, phases: dict[str, float]) -> None:
+    REQUESTS.labels(method, route, status).inc()
+    REQUEST_SECONDS.labels(route).observe(seconds)
+    for phase, spent in phases.items():
+        PHASE_SECONDS.labels(phase).observe(spent)
+
+
+def response() -> Response:
+    return Response(generate_latest(_REGISTRY), media_type=CONTENT_TYPE_LATEST)

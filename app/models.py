@@ -615,3 +615,15 @@ delivery = _of_company(
         postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
     ),
 )
+
+audit_entry = _of_company(
+    "audit_entry",
+    _number_of_its_own(),
+    _moment("at", now=True),
+    _required("who"),
+    _required("action"),
+    _required("subject"),
+    _required("detail", JSONB),
+    _to_company(),
+    sa.PrimaryKeyConstraint("company_id", "id"),
+)

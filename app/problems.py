@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import psycopg
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from psycopg_pool import PoolTimeout
@@ -14,10 +15,13 @@ from starlette.responses import Response
 
 from app.database import DatabaseAway
 from app.errands import Ended
+from app.logs import faults
 from dsl import Diagnostic, FilterError
 from dsl.diagnostics import line_and_column
 
 Document = dict[str, Any]
+
+_log = structlog.get_logger("duelist")
 
 RETRY_SECONDS = {"Retry-After": "2"}
 
@@ -181,7 +185,12 @@ def install(app: FastAPI) -> None:
 
 
 async def _answer(request: Request, failure: Exception) -> Response:
-    return respond(as_problem(failure) or _fault(str(request.scope.get("request_id", ""))))
+    problem = as_problem(failure)
+    if problem is None:
+        request_id = str(request.scope.get("request_id", ""))
+        _log.error("fault", request_id=request_id, **faults(failure))
+        problem = _fault(request_id)
+    return respond(problem)
 
 
 def _fault(request_id: str) -> Problem:

@@ -18,6 +18,7 @@ from dsl.catalog import Custom, custom_type
 from dsl.types import TEXT, Kind
 
 NAME = "Nordwind Trading"
+WHO = "sample"  # made it
 BASE_CURRENCY = "EUR"
 COUNTRY = "DE"
 TIME_ZONE = "Europe/Berlin"

@@ -1,6 +1,7 @@
 """`duelist serve`: the database is started and migrated, the sample loaded, a key made, and then it serves."""
 
 import errno
+import os
 import signal
 import socket
 import sys
@@ -9,6 +10,7 @@ from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -16,15 +18,18 @@ from app import auth, companies, fields, sample, workflows
 from app.companies import Company
 from app.database import Database, database_url
 from app.imports import Progress, import_ledger
+from app.logs import set_up_logging
 from app.main import create_app
-from app.metrics import set_up_logging
 from app.migrate import is_current, migrate
 from app.planner import refresh_statistics
 from app.receiving import Bounded
-from app.settings import Settings
+from app.settings import Settings, misspelled
+from app.tracing import set_up_tracing
 
 Say = Callable[[str], None]
 Bars = Callable[[], AbstractContextManager[Progress]]
+
+_log = structlog.get_logger("duelist")
 
 BACKLOG = 1024
 LEAVING_SECONDS = 5
@@ -39,6 +44,9 @@ def serve(settings: Settings, *, with_sample: bool, say: Say, progress: Bars) ->
     # Told to stop by a service manager, everything is closed as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     set_up_logging(settings.log_level)
+    for warning in misspelled(os.environ):
+        _log.warning("unknown setting", warning=warning)
+    set_up_tracing()
     with closing(_listening(settings)) as listener:
         host, port = listener.getsockname()[:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -111,11 +119,11 @@ def load_sample(database: Database, progress: Progress | None = None) -> Company
         database.transaction(company.company_id, write=True, timeout_ms=0) as connection,
     ):
         for field in sample.FIELDS:
-            fields.store(connection, company.company_id, field)
+            fields.store(connection, company.company_id, field, sample.WHO)
         sample.write_sample(Path(folder), company.today)
-        import_ledger(connection, company, [Path(folder)], progress=progress)
+        import_ledger(connection, company, [Path(folder)], who=sample.WHO, progress=progress)
     for name, filter in sample.SEGMENTS.items():
-        workflows.define_segment(database, company, name, workflows.Segment(filter=filter), "sample")
+        workflows.define_segment(database, company, name, workflows.Segment(filter=filter), sample.WHO)
     refresh_statistics(database)
     return companies.chosen(database, company.name)
 

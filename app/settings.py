@@ -6,17 +6,22 @@ import os
 import secrets
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.embedded import reachable_by_all
+from dsl.diagnostics import did_you_mean
+
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+PREFIX = "DUELIST_"
 
 
 def default_data_dir() -> Path:
@@ -40,15 +45,15 @@ def _usable(folder: Path) -> bool:
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="DUELIST_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     database_url: SecretStr | None = Field(None, description="a PostgreSQL to use in place of the embedded one")
     read_database_url: SecretStr | None = Field(None, description="a replica of it, for everything that only reads")
     data_dir: Path = Field(default_factory=default_data_dir, description="embedded database and secrets")
-    host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65535)
-    pool_min_size: int = Field(2, ge=0)
-    pool_max_size: int = Field(10, ge=1)
+    host: str = Field("127.0.0.1", min_length=1, description="where it serves; 0.0.0.0 for everyone")
+    port: int = Field(8000, ge=0, le=65535, description="0 takes a free one")
+    pool_min_size: int = Field(2, ge=0, description="connections that are kept open")
+    pool_max_size: int = Field(10, ge=1, description="connections at most, of each process")
     pool_timeout_seconds: float = Field(5.0, gt=0, description="how long a request waits for a connection")
     company_connections: int | None = Field(
         None, ge=1, description="how many requests of one company are answered at once; half of the pool when absent"
@@ -68,9 +73,23 @@ class Settings(BaseSettings):
     growth_factor: Decimal = Field(
         Decimal(2), ge=1, description="a run whose audience is so many times larger or smaller must be confirmed"
     )
+    keep_runs_days: int | None = Field(
+        None, ge=1, description="older runs are removed; all are kept when absent: they say why somebody was written to"
+    )
     worker: bool = Field(True, description="whether the service runs what is scheduled and tells of runs, itself")
     webhook_private: bool = Field(False, description="allow webhooks to plain HTTP and into private networks")
-    log_level: str = "info"
+    log_level: LogLevel = Field("info", description="debug also shows faults of commands")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_small_letters(cls, level: object) -> object:
+        return level.lower() if isinstance(level, str) else level
+
+    @model_validator(mode="after")
+    def _a_pool_that_can_be(self) -> Self:
+        if self.pool_min_size > self.pool_max_size:
+            raise ValueError("DUELIST_POOL_MIN_SIZE must not be larger than DUELIST_POOL_MAX_SIZE")
+        return self
 
     @field_validator("database_url", "read_database_url")
     @classmethod
@@ -121,6 +140,44 @@ class Settings(BaseSettings):
         kept = self.data_dir / "run_key"
         kept.unlink(missing_ok=True)
         _write_once(kept, key)
+
+
+# Read by the tests, dev.py and compose.yaml: no setting of the service, and no misspelling of one.
+_OTHERS = {
+    "DUELIST_DATABASE_PASSWORD",
+    "DUELIST_FILTERS",
+    "DUELIST_LAW_FILTERS",
+    "DUELIST_LAW_LEDGERS",
+    "DUELIST_LEDGERS",
+    "DUELIST_SEED",
+    "DUELIST_TEST_DB",
+    "DUELIST_TRIALS",
+    "DUELIST_UPDATE",
+}
+
+
+def misspelled(environment: Mapping[str, str]) -> list[str]:
+    """A warning of each DUELIST_ variable that says nothing to the service."""
+    known = {name.upper() for name in Settings.model_fields}
+    others = {PREFIX + name for name in known} | _OTHERS
+    unknown = (name for name in sorted(environment) if name.upper().startswith(PREFIX) and name.upper() not in others)
+    return [_unknown(name, known) for name in unknown]
+
+
+def _unknown(name: str, known: set[str]) -> str:
+    guesses = [f"{PREFIX}{guess}" for guess in did_you_mean(name.upper().removeprefix(PREFIX), known)]
+    return f"{name} is no setting" + (f"; did you mean {' or '.join(guesses)}?" if guesses else "")
+
+
+def variable(field: str) -> str:
+    return f"{PREFIX}{field}".upper()
+
+
+def refusals(wrong: ValidationError) -> Iterator[str]:
+    """What is wrong with the environment, by the name of the variable; its value is not repeated."""
+    for found in wrong.errors():
+        message = found["msg"].removeprefix("Value error, ")
+        yield f"{variable(str(found['loc'][0]))}: {message}" if found["loc"] else message
 
 
 def is_loopback(host: str) -> bool:

@@ -7,10 +7,11 @@ from dsl import typed
 from dsl.ast import Condition
 from dsl.catalog import Catalog, Field
 from dsl.checker import Level, check
-from dsl.diagnostics import FilterError
+from dsl.diagnostics import Diagnostic, FilterError
 from dsl.formatter import format_filter
 from dsl.lowering import lower
 from dsl.parser import DEFAULT_LIMITS, Limits, parse_pieces
+from dsl.phases import phase
 from dsl.typed import FieldOf, Filter, Role, Row
 from dsl.values import Parameters
 
@@ -68,7 +69,21 @@ def _kept(text: str, catalog: Catalog, level: Level, unbound: bool, limits: Limi
 
 
 def _analyze(text: str, catalog: Catalog, level: Level, parameters: Parameters | None, limits: Limits) -> Analysis:
-    trees, problems = parse_pieces(text, limits)
+    with phase("parse"):
+        trees, problems = parse_pieces(text, limits)
+    with phase("check"):
+        return _checked(text, catalog, level, parameters, limits, trees, problems)
+
+
+def _checked(
+    text: str,
+    catalog: Catalog,
+    level: Level,
+    parameters: Parameters | None,
+    limits: Limits,
+    trees: list[Condition],
+    problems: list[Diagnostic],
+) -> Analysis:
     checked = None
     for tree in trees:
         # Around a syntax error parameters may be out of sight, so theirs are no errors then.

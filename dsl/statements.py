@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from dsl.catalog import Field
 from dsl.compiler import Fields, Probe, Question, select_count, select_probed, select_rows
+from dsl.phases import phase
 from dsl.shapes import shaped
 from dsl.typed import Filter, Row
 
@@ -35,22 +36,25 @@ def rows_statement(
 ) -> Statement:
     """The rows that meet the filter, each with `fields`, in the order of source_id; `after` is the last one seen."""
     columns = tuple((name, row, found) for name, (row, found) in fields.items())
-    shape, values = shaped(filter_)
-    kept = _kept_rows(shape, _of_any_company(question), columns, after is not None, limit is not None)
-    return _asked_by(question, kept, values, after=after, limit=limit)
+    with phase("compile"):
+        shape, values = shaped(filter_)
+        kept = _kept_rows(shape, _of_any_company(question), columns, after is not None, limit is not None)
+        return _asked_by(question, kept, values, after=after, limit=limit)
 
 
 def count_statement(filter_: Filter, question: Question, *, limit: int | None = None) -> Statement:
     """How many rows meet the filter; with a limit counting stops there."""
-    shape, values = shaped(filter_)
-    kept = _kept_count(shape, _of_any_company(question), limit is not None)
-    return _asked_by(question, kept, values, limit=limit)
+    with phase("compile"):
+        shape, values = shaped(filter_)
+        kept = _kept_count(shape, _of_any_company(question), limit is not None)
+        return _asked_by(question, kept, values, limit=limit)
 
 
 def probing_statement(filter_: Filter, question: Question, fields: Fields, probe: Probe, *, limit: int) -> Statement:
     """As `select_probed` has it. It is about one row more often than not, and not kept."""
-    found = render(select_probed(filter_, _of_any_company(question), fields, probe))
-    return _asked_by(question, found, {}, limit=limit)
+    with phase("compile"):
+        found = render(select_probed(filter_, _of_any_company(question), fields, probe))
+        return _asked_by(question, found, {}, limit=limit)
 
 
 def _asked_by(question: Question, kept: Statement, values: Mapping[str, Any], **page: object) -> Statement:

@@ -8,12 +8,11 @@ import sqlalchemy as sa
 from alembic import context
 
 from app.database import database_url
+from app.migrate import MIGRATION_LOCK
 from app.models import metadata
 from app.settings import Settings
 from migrations.waiting import BRIEFLY
 
-# Any number: servers that start together migrate one after the other, and the later ones find nothing to do.
-_ADVISORY_LOCK = 7_406_202
 _POLL_SECONDS = 0.05
 
 
@@ -49,7 +48,7 @@ def _connect(url: str) -> Iterator[sa.Connection]:
 @contextmanager
 def _turn(connection: sa.Connection) -> Iterator[None]:
     """Asked for again and again: who waits for it in the database is waited for by CREATE INDEX CONCURRENTLY."""
-    while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_ADVISORY_LOCK))):
+    while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(MIGRATION_LOCK))):
         connection.rollback()
         time.sleep(_POLL_SECONDS)
     connection.commit()
@@ -57,7 +56,7 @@ def _turn(connection: sa.Connection) -> Iterator[None]:
         yield
     finally:
         connection.rollback()
-        connection.execute(sa.select(sa.func.pg_advisory_unlock(_ADVISORY_LOCK)))
+        connection.execute(sa.select(sa.func.pg_advisory_unlock(MIGRATION_LOCK)))
         connection.commit()
 
 

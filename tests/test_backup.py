@@ -45,7 +45,7 @@ def companies(live: str, tmp_path_factory: pytest.TempPathFactory) -> list[Compa
     made = [company_with(database, name, tmp_path_factory.mktemp("ledger"), GOOD) for name in ("One", "Tw'o")]
     folder = tmp_path_factory.mktemp("sample")
     write_sample(folder, made[0].today)
-    fields.define(database, made[0], "customer", "plan", fields.Definition(type="text"))
+    fields.define(database, made[0], "customer", "plan", fields.Definition(type="text"), "test")
     with database.transaction(made[0].company_id, write=True) as connection:
         import_ledger(connection, made[0], [folder])
     workflows.define_segment(database, made[0], "D", workflows.Segment(filter="customer.rating = 'D'"), "test")

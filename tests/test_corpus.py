@@ -80,7 +80,7 @@ def load_sample(database: Database, folder: Path) -> Company:
     )
     with database.transaction(company.company_id, write=True) as connection:
         for field in sample.FIELDS:
-            store(connection, company.company_id, field)
+            store(connection, company.company_id, field, "us")
         import_ledger(connection, company, [folder])
         rebuild(connection, company.company_id, DAY)
     refresh_statistics(database)

@@ -99,7 +99,7 @@ def test_only_the_entities_with_own_fields_differ() -> None:
 
 def test_the_fields_of_a_company_are_read_in_its_transaction_whoever_asks(database: Database, company: Company) -> None:
     other = companies.create(database, f"Own {next(_numbers)}", currency="EUR", country="DE", time_zone="UTC")
-    fields.define(database, company, "customer", "x", Definition(type="money"))
+    fields.define(database, company, "customer", "x", Definition(type="money"), "us")
     with database.transaction(other.company_id) as connection:
         assert catalog_of(connection) is CATALOG
         connection.execute("SET LOCAL ROLE NONE")  # row-level security does not bind the owner
@@ -334,11 +334,11 @@ def test_there_are_so_many_fields_and_no_more(
 ) -> None:
     monkeypatch.setattr(fields, "MOST_FIELDS", 3)
     for name in ("a", "b", "c", "a"):
-        fields.define(database, company, "customer", name, Definition(type="text"))
+        fields.define(database, company, "customer", name, Definition(type="text"), "us")
     with pytest.raises(Problem, match="3 fields of customer"):
-        fields.define(database, company, "customer", "d", Definition(type="text"))
-    fields.define(database, company, "customer", "a", Definition(type="flag"))
-    fields.define(database, company, "invoice", "d", Definition(type="text"))
+        fields.define(database, company, "customer", "d", Definition(type="text"), "us")
+    fields.define(database, company, "customer", "a", Definition(type="flag"), "us")
+    fields.define(database, company, "invoice", "d", Definition(type="text"), "us")
 
 
 def test_only_an_admin_defines_and_removes(client: TestClient, database: Database, company: Company) -> None:
@@ -382,7 +382,7 @@ def test_another_process_learns_within_a_second(
 ) -> None:
     customers(database, company, "a")
     assert codes(api.post("/v1/preview", filter="customer.custom.x = 'a'")) == ["unknown-field"]
-    fields.define(database, company, "customer", "x", Definition(type="text"))  # not through this service
+    fields.define(database, company, "customer", "x", Definition(type="text"), "us")  # not through this service
     client.app.state.callers.expire(client.app.state.callers.timer() + 1)  # type: ignore[attr-defined]
     assert found(api, "customer.custom.x = 'a'") == ["C1"]
 
@@ -392,7 +392,7 @@ def test_a_definition_waits_for_an_import(database: Database, company: Company) 
 
     def define() -> None:
         try:
-            fields.define(database, company, "customer", "x", Definition(type="number"))
+            fields.define(database, company, "customer", "x", Definition(type="number"), "us")
         except Problem as problem:
             failed.append(problem)
 
@@ -419,7 +419,7 @@ def test_an_import_waits_for_a_definition(database: Database, company: Company) 
             refused.append(refusal)
 
     with database.transaction(company.company_id, write=True) as connection:
-        fields.store(connection, company.company_id, Custom("customer", "x", FLAG, "x"))
+        fields.store(connection, company.company_id, Custom("customer", "x", FLAG, "x"), "us")
         waiting = threading.Thread(target=load_it)
         waiting.start()
         waiting.join(0.5)
@@ -431,7 +431,7 @@ def test_an_import_waits_for_a_definition(database: Database, company: Company) 
 
 def test_the_same_definition_again_writes_nothing(database: Database, company: Company) -> None:
     def define() -> None:
-        fields.define(database, company, "customer", "x", Definition(type="choice", choices=["a"]))
+        fields.define(database, company, "customer", "x", Definition(type="choice", choices=["a"]), "us")
 
     def version() -> list[tuple[object, ...]]:
         with database.transaction(company.company_id) as connection:

@@ -19,7 +19,7 @@ from app.cells import Shown
 from app.companies import Company
 from app.database import Database
 from app.imports import ImportRefused, import_ledger
-from app.metrics import set_up_logging
+from app.logs import set_up_logging
 from dsl import CATALOG
 from dsl.literals import quoted
 from tests.direct import JSON, Answer, Direct, direct
@@ -83,7 +83,7 @@ def company(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Com
     (folder / "invoices.csv").write_text("source_id,customer_id,issue_date,amount\nI1,C1,2026-01-01,-12.50\n")
     made = companies.create(database, PAYLOADS[0], currency="EUR", country="DE", time_zone="UTC")
     with database.transaction(made.company_id, write=True) as connection:
-        fields.store(connection, made.company_id, note("customer"))
+        fields.store(connection, made.company_id, note("customer"), "test")
         import_ledger(connection, made, [folder])
     assert made.name == PAYLOADS[0]
     return companies.chosen(database, PAYLOADS[0])

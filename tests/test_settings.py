@@ -1,13 +1,14 @@
 """What the environment may choose, and what stands when it chooses nothing."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from app import settings
-from app.settings import Settings
+from app import cli, settings
+from app.settings import Settings, misspelled, refusals
 
 
 @pytest.fixture(autouse=True)
@@ -118,3 +119,72 @@ def test_a_company_has_half_of_the_pool() -> None:
     assert Settings().most_of_company == 5
     assert Settings(pool_max_size=1).most_of_company == 1
     assert Settings(company_connections=7).most_of_company == 7
+
+
+WRONG = {
+    "DATABASE_URL": "mysql://ann:secret@db/ledger",
+    "READ_DATABASE_URL": "secret",
+    "HOST": "",
+    "PORT": "70000",
+    "POOL_MIN_SIZE": "-1",
+    "POOL_MAX_SIZE": "0",
+    "POOL_TIMEOUT_SECONDS": "0",
+    "STATEMENT_TIMEOUT_MS": "soon",
+    "EXPORT_TIMEOUT_MS": "-1",
+    "GROWTH_FACTOR": "0.5",
+    "KEEP_RUNS_DAYS": "0",
+    "WORKER": "perhaps",
+    "WEBHOOK_PRIVATE": "perhaps",
+    "LOG_LEVEL": "loud",
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_value_is_refused_by_the_name_of_its_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"DUELIST_{name}", WRONG[name])
+    with pytest.raises(ValidationError) as wrong:
+        Settings()
+    [said] = refusals(wrong.value)
+    assert said.startswith(f"DUELIST_{name}: ")
+    assert len(said) > len(f"DUELIST_{name}: must")
+    assert "secret" not in said
+
+
+def test_every_setting_that_can_be_wrong_is_tried() -> None:
+    anything = {"DATA_DIR", "CURSOR_SECRET"}
+    assert {name.upper() for name in Settings.model_fields} - anything == set(WRONG)
+
+
+def test_settings_that_do_not_fit_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUELIST_POOL_MIN_SIZE", "11")
+    with pytest.raises(ValidationError) as wrong:
+        Settings()
+    assert list(refusals(wrong.value)) == ["DUELIST_POOL_MIN_SIZE must not be larger than DUELIST_POOL_MAX_SIZE"]
+
+
+def test_a_command_says_which_variable_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DUELIST_PORT", "many")
+    monkeypatch.setattr("sys.argv", ["duelist", "doctor"])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 2
+    assert "DUELIST_PORT: " in capsys.readouterr().err
+
+
+def test_misspelled_variables_are_named() -> None:
+    environment = {"DUELIST_PROT": "1", "duelist_port": "1", "DUELIST_SEED": "1", "DUELIST_QQQ": "1", "PROT": "1"}
+    assert misspelled(environment) == [
+        "DUELIST_PROT is no setting; did you mean DUELIST_PORT?",
+        "DUELIST_QQQ is no setting",
+    ]
+
+
+def test_the_table_of_settings_is_that_of_the_code() -> None:
+    page = (settings.CHECKOUT / "docs" / "operations.md").read_text()
+    table = dict(re.findall(r"^\| `(DUELIST_\w+)` \| .* \| (.*) \|$", page, re.MULTILINE))
+    assert table == {settings.variable(name): field.description for name, field in Settings.model_fields.items()}
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.default, int | str) and not isinstance(field.default, bool):
+            assert f"| `{settings.variable(name)}` | `{field.default}` |" in page

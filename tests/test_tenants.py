@@ -47,6 +47,7 @@ ROWS = """
         VALUES ({company}, 1, 'customers', 'c', false);
     INSERT INTO webhook (company_id, url, secret, changed_by) VALUES ({company}, 'https://x', 'x', 'us');
     INSERT INTO delivery (company_id, run_id) VALUES ({company}, 1);
+    INSERT INTO audit_entry (company_id, who, action, subject, detail) VALUES ({company}, 'us', 'x', 'x', '{{}}');
 """
 
 

@@ -89,7 +89,7 @@ def load(database: Database, seed: int, *, own: bool = False) -> Loaded:
 
 def _define(connection: Connection, company_id: int, fields: Sequence[Custom]) -> None:
     for field in fields:
-        store(connection, company_id, field)
+        store(connection, company_id, field, "us")
 
 
 def _custom(path: str, kind: str) -> Custom:

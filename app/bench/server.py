@@ -4,8 +4,8 @@ import socket
 
 import uvicorn
 
+from app.logs import set_up_logging
 from app.main import create_app
-from app.metrics import set_up_logging
 from app.settings import Settings
 
 

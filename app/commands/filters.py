@@ -8,9 +8,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from app import companies, printing, queries
+from app import audit_log, companies, printing, queries
+from app.asked import analysis_of
 from app.audit import audit
+from app.audit_log import COMMAND_LINE
 from app.companies import Company
+from app.observation import fingerprint
 from app.settings import Settings
 from app.sweep import sweep
 from app.terminal import (
@@ -87,7 +90,10 @@ def _export(asked: queries.Exporting, name: str | None, format: queries.Format) 
     with opened(settings) as database:
         company = companies.chosen(database, name)
         exported = queries.export(database, company, asked, format, timeout_ms=settings.export_timeout_ms)
-        with closing(exported) as chunks:
+        filter = fingerprint(settings.signing_key(), analysis_of(asked, company.catalog).canonical)
+        about = {"filter": filter, "format": format}
+        noted = audit_log.exported(exported, database, company.company_id, COMMAND_LINE, asked.kind, **about)
+        with closing(noted) as chunks:
             for chunk in chunks:
                 found += 1
                 sys.stdout.buffer.write(chunk)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from app import companies, fields, kept, printing
+from app.audit_log import COMMAND_LINE, IMPORT_REFUSED, note_alone
 from app.companies import Company
 from app.imports import ImportRefused, Report, import_ledger
 from app.planner import refresh_statistics
@@ -48,6 +49,9 @@ def import_files(
                 )
         except ImportRefused as refused:
             report = Report({}, problems=refused.problems, problem_count=refused.total)
+            if not dry_run:
+                about = {"bad_rows": refused.total}
+                note_alone(database, into.company_id, COMMAND_LINE, IMPORT_REFUSED, "", **about)
             _imported(report, format)
             printing.note("nothing was imported")
             raise typer.Exit(WRONG if refused.wrong_request else NO) from None
@@ -112,7 +116,7 @@ def define_field(
     definition = fields.Definition(type=type, label=label, choices=choice or [], ordered=ordered)
     with opened(Settings()) as database:
         try:
-            fields.define(database, companies.chosen(database, company), entity, name, definition)
+            fields.define(database, companies.chosen(database, company), entity, name, definition, COMMAND_LINE)
         except Problem as problem:
             printing.note(f"duelist: {problem.detail}")
             raise typer.Exit(NO if problem.code == "values-do-not-fit" else WRONG) from None
@@ -144,7 +148,7 @@ def remove_field(
 ) -> None:
     """Take a field away; its values stay, as text."""
     with opened(Settings()) as database:
-        fields.remove(database, companies.chosen(database, company), entity, name)
+        fields.remove(database, companies.chosen(database, company), entity, name, COMMAND_LINE)
     printing.say(f"{entity}.custom.{name} can no longer be used in filters")
 
 

@@ -3,20 +3,21 @@
 import runpy
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import SecretStr
 
-from app import printing
+from app import audit_log, companies, doctor, printing
 from app.backup import back_up, restore, verify
 from app.database import database_url
 from app.distribute import By, NoCitus, distribute, statements
 from app.migrate import is_current, migrate
 from app.serving import serve as serve_it
 from app.settings import Settings
-from app.terminal import NO, opened, stop
+from app.terminal import NO, OfCompany, TableOrJson, opened, stop, write_json
 
 BackupFile = Annotated[Path, typer.Argument(metavar="FILE")]
 
@@ -91,6 +92,41 @@ def _restored(differing: list[str], well: str) -> None:
         printing.note(f"duelist: not as it was backed up: {len(differing):,} of what was compared")
         raise typer.Exit(NO)
     printing.say(well)
+
+
+@commands.command("doctor")
+def look_at_everything(format: TableOrJson = "table") -> None:
+    """Check settings, database, protection, indexes and clocks; what is wrong is named with what mends it."""
+    found = list(doctor.examine(Settings()))
+    if format == "json":
+        write_json([asdict(finding) for finding in found])
+    else:
+        for finding in found:
+            print(f"{finding.verdict:4}  {finding.check}: {finding.message}")
+            if finding.mend:
+                print(f"      mend it: {finding.mend}")
+    raise typer.Exit(NO if any(finding.verdict == "fail" for finding in found) else 0)
+
+
+@commands.command("log")
+def show_log(
+    company: OfCompany = None,
+    limit: Annotated[int, typer.Option(help="entries shown", min=1, max=100_000)] = 50,
+    format: TableOrJson = "table",
+) -> None:
+    """Show who changed and ran what, the newest first."""
+    with opened(Settings()) as database:
+        found = audit_log.listed(database, companies.chosen(database, company).company_id, limit)
+    if format == "json":
+        write_json({"entries": found})
+    elif found:
+        printing.table([{**entry, "detail": _in_words(entry["detail"])} for entry in found])
+    else:
+        printing.note("nothing is noted yet")
+
+
+def _in_words(detail: dict[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in detail.items())
 
 
 @commands.command("distribute")

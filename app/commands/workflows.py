@@ -1,15 +1,17 @@
 """Commands about workflows and their runs, and what is asked of filters as a team would: funnel, forecast, overlap."""
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import typer
 
 from app import companies, printing, queries, workflows
 from app.asked import Kind
+from app.audit_log import COMMAND_LINE, exported
 from app.companies import Company
 from app.database import Database
 from app.settings import Settings
@@ -52,8 +54,6 @@ RespectPauses = Annotated[
     bool | None, typer.Option("--respect-pauses/--ignore-pauses", help="hold back whose chasing is paused")
 ]
 Limit = Annotated[int, typer.Option(help="rows shown", min=1, max=500)]
-
-WHO = "command line"
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def create(
     }  # fmt: skip
     body = Edited.model_validate(edited, strict=False)
     with _of_company(company) as (database, of):
-        made = workflows.create(database, of, body, WHO)
+        made = workflows.create(database, of, body, COMMAND_LINE)
     _shown(workflows.document(made, of), format)
 
 
@@ -178,7 +178,7 @@ def change(
         stored = _found(database, of, workflow)
         parts = _parts(customers=customers, groups=groups, invoices=invoices, payments=payments)
         edited = _edited(stored, filter, parts, {"name": name, "respect_pauses": respect_pauses, "active": active})
-        changed = workflows.change(database, of, stored.id, stored.version, edited, WHO)
+        changed = workflows.change(database, of, stored.id, stored.version, edited, COMMAND_LINE)
     _shown(workflows.document(changed, of), format)
 
 
@@ -199,7 +199,7 @@ def remove(workflow: OfWorkflow, company: OfCompany = None) -> None:
     """Remove a workflow; its runs stay."""
     with _of_company(company) as (database, of):
         stored = _found(database, of, workflow)
-        workflows.remove(database, of, stored.id, stored.version, WHO)
+        workflows.remove(database, of, stored.id, stored.version, COMMAND_LINE)
     printing.note(f"removed '{stored.name}'")
 
 
@@ -285,7 +285,7 @@ def run(
     starting = Starting.model_validate({"as_of": _day(as_of), "confirm": confirm})
     with _of_company(company) as (database, of):
         stored = _found(database, of, workflow)
-        made, is_new = workflows.start(database, of, stored.id, starting, WHO, limits_of(Settings()), key)
+        made, is_new = workflows.start(database, of, stored.id, starting, COMMAND_LINE, limits_of(Settings()), key)
     found = made.document()
     if format == "json":
         return write_json(found)
@@ -351,6 +351,32 @@ def show_run(
     return _counted(found)
 
 
+@runs_app.command("purge")
+def purge_runs(
+    older_than: Annotated[str, typer.Option("--older-than", metavar="DAYS", help="such as 400d")],
+    company: OfCompany = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list them, remove nothing")] = False,
+) -> None:
+    """Remove old runs; those that comparisons need, or somebody has yet to be told of, stay."""
+    before = datetime.now(UTC) - timedelta(days=_days(older_than))
+    timeout = Settings().export_timeout_ms
+    with _of_company(company) as (database, of):
+        found = workflows.old_runs(database, of, before)
+        if dry_run:
+            printing.table([{"run": number, "started": f"{at:%Y-%m-%d %H:%M}"} for number, at in found])
+            printing.note(f"{len(found):,} runs would be removed")
+            return
+        gone = sum(workflows.purge(database, of, number, COMMAND_LINE, timeout_ms=timeout) for number, _ in found)
+    printing.say(f"{gone:,} runs are removed")
+
+
+def _days(written: str) -> int:
+    found = re.fullmatch("([1-9][0-9]{0,4})d", written, re.ASCII)
+    if found is None:
+        raise typer.BadParameter(f"'{written}' is no number of days, such as 400d", param_hint="--older-than")
+    return int(found[1])
+
+
 @runs_app.command("export")
 def export_run(
     run: OfRun,
@@ -364,7 +390,8 @@ def export_run(
         _of_company(company) as (database, of),
         closing(workflows.export_run(database, of, run, rows, format, timeout_ms=timeout)) as chunks,
     ):
-        for chunk in chunks:
+        about = (database, of.company_id, COMMAND_LINE, rows)
+        for chunk in exported(chunks, *about, run=run, format=format):
             sys.stdout.buffer.write(chunk)
         sys.stdout.buffer.flush()
 
@@ -472,7 +499,7 @@ def define_segment(
     """Make a segment, or change it: customer IN SEGMENT 'NAME' is then a condition."""
     body = workflows.Segment(filter=filter, dry_run=dry_run)
     with _of_company(company) as (database, of):
-        found = workflows.define_segment(database, of, name, body, WHO)
+        found = workflows.define_segment(database, of, name, body, COMMAND_LINE)
     _segment(found, format)
 
 
@@ -511,7 +538,7 @@ def list_segments(company: OfCompany = None, format: TableOrJson = "table") -> N
 def remove_segment(name: Annotated[str, typer.Argument(metavar="NAME")], company: OfCompany = None) -> None:
     """Remove a segment that nothing is built on."""
     with _of_company(company) as (database, of):
-        workflows.remove_segment(database, of, name)
+        workflows.remove_segment(database, of, name, COMMAND_LINE)
     printing.note(f"removed '{name}'")
 
 
@@ -532,7 +559,7 @@ def set_webhook(url: Annotated[str, typer.Argument(metavar="URL")], company: OfC
     """Tell this address of every run. The secret that signs what is sent is shown once."""
     private = Settings().webhook_private
     with _of_company(company) as (database, of):
-        made = workflows.set_hook(database, of, workflows.Hook(url=url), WHO, private=private)
+        made = workflows.set_hook(database, of, workflows.Hook(url=url), COMMAND_LINE, private=private)
     print(made["secret"])
     printing.note("keep it: it cannot be shown again")
 
@@ -551,5 +578,5 @@ def show_webhook(company: OfCompany = None, format: TableOrJson = "table") -> No
 def remove_webhook(company: OfCompany = None) -> None:
     """Tell nobody."""
     with _of_company(company) as (database, of):
-        workflows.remove_hook(database, of)
+        workflows.remove_hook(database, of, COMMAND_LINE)
     printing.note("nobody is told of runs")

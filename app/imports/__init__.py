@@ -1,5 +1,6 @@
 """The import of a ledger: files are read, checked, loaded and completed, all of it or nothing."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from app import kept
+from app import audit_log, kept
 from app.database import Connection
 from app.imports.checks import Parameters, check
 from app.imports.columns import CUSTOM_PREFIX, File
@@ -50,6 +51,7 @@ def import_ledger(
     *,
     skip_bad_rows: bool = False,
     dry_run: bool = False,
+    who: str = audit_log.COMMAND_LINE,
     rename: Mapping[str, str] = MappingProxyType({}),
     progress: Progress | None = None,
 ) -> Report:
@@ -59,7 +61,7 @@ def import_ledger(
     report names them. `rename` says what a column of the files is called here; some file must have it. `dry_run`
     writes nothing.
     """
-    tell = progress or _tell_no_one
+    tell, start = progress or _tell_no_one, time.perf_counter()
     problems = Problems()
     found = discover(list(sources), problems)
     if problems.total:
@@ -92,8 +94,16 @@ def import_ledger(
         connection.execute("SET LOCAL enable_nestloop = DEFAULT")
         drop_tables(connection)
         kept.refresh(connection, company.company_id, company.today)
+        report = Report(files, derived, recalculated, problems.in_order(), problems.total)
+        _note(connection, company, who, report, time.perf_counter() - start)
         tell("storing", 1)
-    return Report(files, derived, recalculated, problems.in_order(), problems.total)
+    return report
+
+
+def _note(connection: Connection, company: Company, who: str, report: Report, seconds: float) -> None:
+    rows = {name: {"read": file.read, "written": file.inserted + file.updated} for name, file in report.files.items()}
+    about = {"rows": rows, "bad_rows": report.problem_count, "seconds": round(seconds, 3)}
+    audit_log.note(connection, company.company_id, who, audit_log.IMPORTED, ", ".join(rows), **about)
 
 
 def _with_own(file: File, defined: Iterable[Custom]) -> File:

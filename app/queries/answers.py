@@ -110,7 +110,7 @@ def export(
     database: Database, company: Company, asked: Exporting, form: Format, *, timeout_ms: int
 ) -> Generator[bytes, None, None]:
     """The whole answer, read bit by bit as it is taken."""
-    kind: Kind = asked.rows or ("groups" if asked.level == "group" else "customers")
+    kind = asked.kind
     if kind == "groups" and asked.level != "group":
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", "There are rows of groups at level group only.")
     asking = ask(asked, company, answered=True)

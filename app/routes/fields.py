@@ -21,7 +21,7 @@ def list_fields(caller: Reader, request: Request) -> Response:
 @own_fields.put("/{entity}/{name}")
 def define_field(entity: str, name: str, asked: fields.Definition, caller: Admin, request: Request) -> Response:
     """Defines a field, or makes it what is sent; values that do not fit are named, and nothing is changed."""
-    document = fields.define(request.app.state.database, caller.company, entity, name, asked)
+    document = fields.define(request.app.state.database, caller.company, entity, name, asked, caller.name)
     forget_callers(request)
     return answer(document)
 
@@ -29,6 +29,6 @@ def define_field(entity: str, name: str, asked: fields.Definition, caller: Admin
 @own_fields.delete("/{entity}/{name}", status_code=HTTPStatus.NO_CONTENT)
 def remove_field(entity: str, name: str, caller: Admin, request: Request) -> Response:
     """Takes a field away; its values stay, as text."""
-    fields.remove(request.app.state.database, caller.company, entity, name)
+    fields.remove(request.app.state.database, caller.company, entity, name, caller.name)
     forget_callers(request)
     return Response(status_code=HTTPStatus.NO_CONTENT)

@@ -10,7 +10,7 @@ from app import queries
 from app.auth import Caller
 from app.routes.callers import Known, Reader
 from app.routes.exact import ExactRoute, answer
-from app.routes.exports import CSV, NDJSON, Csv, Ndjson, streamed
+from app.routes.exports import CSV, NDJSON, Csv, Ndjson, noted_export, streamed
 from dsl import Catalog
 
 filters = APIRouter(prefix="/v1", route_class=ExactRoute, tags=["filters"])
@@ -63,7 +63,8 @@ def _exported(
 ) -> Response:
     state = request.app.state
     timeout = state.settings.export_timeout_ms
-    return streamed(request, queries.export(state.reads, caller.company, asked, form, timeout_ms=timeout), media_type)
+    chunks = queries.export(state.reads, caller.company, asked, form, timeout_ms=timeout)
+    return streamed(request, noted_export(request, caller, chunks, asked, form), media_type)
 
 
 @filters.post("/why")

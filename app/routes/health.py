@@ -1,18 +1,23 @@
 """Whether the service is well."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
-import psycopg
 from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
-from app import problems
-from app.metrics import Metrics
-from app.migrate import is_current
+from app import metrics, problems
 from app.problems import Problem
+from app.readiness import Readiness, State
 from app.routes.exact import answer
 
 health = APIRouter(tags=["health"])
+
+_NOT_READY: Mapping[State, str] = {
+    "database-away": "The database does not answer.",
+    "not-migrated": "The database is not migrated; run: duelist migrate",
+    "migrating": "The database is being migrated.",
+}
 
 
 @health.get("/live")
@@ -22,24 +27,20 @@ async def live() -> Response:
 
 
 @health.get("/ready")
-def ready(request: Request) -> Response:
+async def ready(request: Request) -> Response:
     """The database answers and is migrated, and so does the replica where there is one."""
-    state = request.app.state
-    try:
-        migrated = all(is_current(url) for url in {state.url, state.read_url})
-    except psycopg.OperationalError:
-        raise Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE, "database-away", "The database does not answer.",
-            headers=problems.RETRY_SECONDS) from None  # fmt: skip
-    if not migrated:
-        raise Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE, "not-migrated", "The database is not migrated; run: duelist migrate",
-            headers=problems.RETRY_SECONDS)  # fmt: skip
+    readiness: Readiness = request.app.state.readiness
+    state = await readiness.state()
+    if state != "ready":
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, state, _NOT_READY[state], headers=problems.RETRY_SECONDS)
     return answer({"status": "ready"})
 
 
 @health.get("/metrics", response_class=PlainTextResponse)
-async def metrics(request: Request) -> Response:
+async def collected(request: Request) -> Response:
     """Counters and times for Prometheus."""
-    collected: Metrics = request.app.state.metrics
-    return collected.response()
+    state = request.app.state
+    for pool, database in {"reads": state.reads, "main": state.database}.items():
+        for name, number in database.connections().items():
+            metrics.POOL.labels(pool, name).set(number)
+    return metrics.response()

@@ -11,10 +11,11 @@ from starlette.responses import Response
 from app import queries
 from app import workflows as feature
 from app.asked import LARGEST_PAGE, Day, Kind
+from app.audit_log import exported
 from app.problems import Problem
 from app.routes.callers import Admin, Reader, Writer, forget_callers
 from app.routes.exact import ExactRoute, answer
-from app.routes.exports import CSV, NDJSON, OR_NDJSON, Csv, streamed
+from app.routes.exports import CSV, NDJSON, OR_NDJSON, Csv, noted_export, streamed
 from app.worker import limits_of
 
 workflows = APIRouter(prefix="/v1", route_class=ExactRoute, tags=["workflows"])
@@ -185,7 +186,8 @@ def export_workflow(
     asked = queries.Exporting.model_validate(_asked(workflow_id, looking, caller, request))
     timeout = state.settings.export_timeout_ms
     chunks = queries.export(state.reads, caller.company, asked, form, timeout_ms=timeout)
-    return streamed(request, chunks, CSV if form == "csv" else NDJSON)
+    noted = noted_export(request, caller, chunks, asked, form, workflow=workflow_id)
+    return streamed(request, noted, CSV if form == "csv" else NDJSON)
 
 
 @workflows.post("/workflows/{id}/funnel")
@@ -275,7 +277,8 @@ def export_run(caller: Reader, run_id: Id, kind: Kind, form: Literal["csv", "ndj
     state = request.app.state
     timeout = state.settings.export_timeout_ms
     chunks = feature.export_run(state.reads, caller.company, run_id, kind, form, timeout_ms=timeout)
-    return streamed(request, chunks, CSV if form == "csv" else NDJSON)
+    about = (state.database, caller.company.company_id, caller.name, kind)
+    return streamed(request, exported(chunks, *about, run=run_id, format=form), CSV if form == "csv" else NDJSON)
 
 
 @runs.get("/{id}/{kind}")
@@ -331,7 +334,7 @@ def define_segment(
 @workflows.delete("/segments/{name:path}", status_code=HTTPStatus.NO_CONTENT)
 def remove_segment(caller: Writer, name: str, request: Request) -> Response:
     """Refused while something is built on it."""
-    feature.remove_segment(request.app.state.database, caller.company, name)
+    feature.remove_segment(request.app.state.database, caller.company, name, caller.name)
     forget_callers(request)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
@@ -356,5 +359,5 @@ def set_webhook(caller: Admin, hook: feature.Hook, request: Request) -> Response
 @workflows.delete("/webhook", status_code=HTTPStatus.NO_CONTENT)
 def remove_webhook(caller: Admin, request: Request) -> Response:
     """Tell nobody."""
-    feature.remove_hook(request.app.state.database, caller.company)
+    feature.remove_hook(request.app.state.database, caller.company, caller.name)
     return Response(status_code=HTTPStatus.NO_CONTENT)

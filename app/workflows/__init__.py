@@ -8,6 +8,7 @@ from app.workflows.audiences import read as read_run
 from app.workflows.audiences import rows as rows_of_run
 from app.workflows.changes import diff
 from app.workflows.overlap import overlap
+from app.workflows.retention import old_runs, purge
 from app.workflows.runs import Limits, start
 from app.workflows.schedule import run_next
 from app.workflows.segments import Segment
@@ -50,7 +51,9 @@ __all__ = [
     "list_segments",
     "listed",
     "named",
+    "old_runs",
     "overlap",
+    "purge",
     "read",
     "read_run",
     "read_segment",

@@ -4,7 +4,9 @@ No audience leaves on a doubtful compile: a second, independently written transl
 that grew or shrank by much, unless that is confirmed.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -14,13 +16,14 @@ from typing import Any, cast
 import psycopg
 from psycopg.types.json import Jsonb
 
+from app import audit_log, metrics
 from app.asked import Kind
 from app.companies import Company, of_key
 from app.costs import refuse_costly, too_slow
 from app.database import Connection, Database
 from app.kept import relations
 from app.lists import field_at, list_of
-from app.problems import Problem, error
+from app.problems import Problem, as_problem, error
 from app.workflows.asked import Starting
 from app.workflows.audiences import Run, by_key, last_run, run_of
 from app.workflows.filters import analyzed
@@ -28,7 +31,7 @@ from app.workflows.recorded import MONEY, RECORDED
 from app.workflows.segments import used_in
 from app.workflows.stored import Workflow, current, read
 from app.workflows.webhooks import queue
-from dsl import Analysis
+from dsl import Analysis, FilterError
 from dsl.compiler import Question
 from dsl.explainer import english
 from dsl.frames import Relations
@@ -64,13 +67,18 @@ def start(
     key = idempotency_key and f"key {idempotency_key}"  # the schedule has keys of its own
     request = {"workflow": workflow_id, **starting.model_dump(mode="json")}
     try:
-        with database.transaction(
-            company.company_id, as_of, write=True, snapshot=True, timeout_ms=limits.timeout_ms
-        ) as connection:
+        with (
+            _refusals_noted(database, company, workflow_id, who),
+            database.transaction(
+                company.company_id, as_of, write=True, snapshot=True, timeout_ms=limits.timeout_ms
+            ) as connection,
+        ):
             if key and (earlier := by_key(connection, company, key)):
                 return _same(earlier, request), False
             fixing = Fixing(connection, of_key(connection), as_of, request, who, key)
-            return fixing.fixed(current(connection, company, workflow_id), limits, confirmed=starting.confirm), True
+            with counted():
+                workflow = current(connection, company, workflow_id)
+                return fixing.fixed(workflow, limits, confirmed=starting.confirm), True
     except psycopg.errors.QueryCanceled as cut:
         cut_off = read(database, company, workflow_id)
         analysis = analyzed(cut_off.filter, company, cut_off.level)
@@ -83,6 +91,34 @@ def start(
         if earlier is None:
             raise
         return _same(earlier, request), False
+
+
+@contextmanager
+def counted() -> Iterator[None]:
+    """A run for Prometheus."""
+    start, outcome = time.perf_counter(), "failed"
+    try:
+        yield
+        outcome = "started"
+    except (Problem, FilterError):
+        outcome = "refused"
+        raise
+    finally:
+        metrics.RUNS.labels(outcome).inc()
+        metrics.RUN_SECONDS.observe(time.perf_counter() - start)
+
+
+@contextmanager
+def _refusals_noted(database: Database, company: Company, workflow_id: int, who: str) -> Iterator[None]:
+    """Nothing is left of a run that is refused, but that it was."""
+    try:
+        yield
+    except (Problem, FilterError) as refused:
+        problem = as_problem(refused)
+        if problem and problem.code not in ("unknown-id", "idempotency-key-reused"):
+            about = {"workflow": workflow_id, "code": problem.code}
+            audit_log.note_alone(database, company.company_id, who, "run refused", "", **about)
+        raise
 
 
 def _same(earlier: Run, request: Document) -> Run:
@@ -124,7 +160,12 @@ class Fixing:
         if before and not confirmed:
             members: Kind = run.members if before.level == run.level else "customers"
             _refuse_a_leap(before.size(members), run.size(members), workflow.growth_factor or limits.growth_factor)
+        self.note("run started", run_id, workflow, as_of=self.as_of.isoformat(), confirmed=confirmed)
         return run
+
+    def note(self, action: str, run_id: int, workflow: Workflow, **detail: object) -> None:
+        about = {"workflow": workflow.id, "version": workflow.version, **detail}
+        audit_log.note(self.connection, self.company.company_id, self.who, action, run_id, **about)
 
     def insert(
         self, workflow: Workflow, *, english: str, segments: Mapping[str, str], refusal: Jsonb | None = None

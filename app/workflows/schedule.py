@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from app.companies import Company, of_key
 from app.database import Connection, Database
 from app.problems import Problem, as_problem
-from app.workflows.runs import Fixing, Limits
+from app.workflows.runs import Fixing, Limits, counted
 from app.workflows.stored import Workflow, current, schedule_of
 from app.workflows.webhooks import queue
 
@@ -61,11 +61,12 @@ def _run(fixing: Fixing, workflow: Workflow, limits: Limits, moment: datetime) -
     """A run that is refused is recorded with the reason: nobody waits for the answer."""
     schedule = schedule_of(workflow)
     try:
-        if schedule is None or not schedule.is_open(moment, fixing.company.time_zone):
-            detail = "No worker was there while the window was open."
-            raise Problem(HTTPStatus.CONFLICT, "missed-window", detail)
-        with fixing.connection.transaction():
-            fixing.fixed(workflow, limits, confirmed=False)
+        with counted():
+            if schedule is None or not schedule.is_open(moment, fixing.company.time_zone):
+                detail = "No worker was there while the window was open."
+                raise Problem(HTTPStatus.CONFLICT, "missed-window", detail)
+            with fixing.connection.transaction():
+                fixing.fixed(workflow, limits, confirmed=False)
     except Exception as refused:  # whatever it is, the other workflows go on
         problem = as_problem(refused)
         if problem is None and isinstance(refused, psycopg.OperationalError):
@@ -75,6 +76,7 @@ def _run(fixing: Fixing, workflow: Workflow, limits: Limits, moment: datetime) -
             problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong here.")
         _log.warning("run refused", company=fixing.company.company_id, workflow=workflow.id, code=problem.code)
         run_id = fixing.insert(workflow, english="", segments={}, refusal=Jsonb(problem.document()))
+        fixing.note("run refused", run_id, workflow, code=problem.code)
         queue(fixing.connection, fixing.company, run_id)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app import audit_log
 from app.asked import Level
 from app.companies import Company
 from app.database import Connection, Database
@@ -53,6 +54,8 @@ def define(
         _refuse_breakage(touched, before, after)
         if not segment.dry_run:
             _store(connection, company, name, analysis.canonical, who)
+            action = "segment changed" if stored else "segment created"
+            audit_log.note(connection, company.company_id, who, action, name, version=(stored or 0) + 1)
         return _document(name, analysis, company, (stored or 0) + (not segment.dry_run), touched)
 
 
@@ -66,7 +69,7 @@ def read(database: Database, company: Company, name: str) -> Document:
         return _read(connection, company, name)
 
 
-def remove(database: Database, company: Company, name: str) -> None:
+def remove(database: Database, company: Company, name: str, who: str) -> None:
     """Refused while something is built on it."""
     with database.transaction(company.company_id, write=True) as connection:
         _one_at_a_time(connection, company)
@@ -77,6 +80,7 @@ def remove(database: Database, company: Company, name: str) -> None:
             detail = f"The segment {quoted(name)} is used by {', '.join(str(use) for use in touched)}."
             raise Problem(HTTPStatus.CONFLICT, "segment-in-use", detail)
         connection.execute("DELETE FROM segment WHERE company_id = %s AND name = %s", [company.company_id, name])
+        audit_log.note(connection, company.company_id, who, "segment removed", name)
 
 
 def used_in(analysis: Analysis) -> dict[str, str]:

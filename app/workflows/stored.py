@@ -12,6 +12,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from app import audit_log
 from app.asked import Level
 from app.companies import Company
 from app.database import Connection, Database
@@ -68,6 +69,9 @@ def create(database: Database, company: Company, edited: Edited, who: str) -> Wo
             [company.company_id, edited.name, _next_run(edited, company)],
         ).fetchall()
         _write(connection, company, int(str(workflow_id)), 1, edited, text, who)
+        audit_log.note(
+            connection, company.company_id, who, "workflow created", workflow_id, version=1, name=edited.name
+        )
         return current(connection, company, int(str(workflow_id)))
 
 
@@ -81,6 +85,8 @@ def change(database: Database, company: Company, workflow_id: int, version: int,
             [edited.name, version + 1, _next_run(edited, company), company.company_id, workflow_id],
         )
         _write(connection, company, workflow_id, version + 1, edited, text, who)
+        about = {"version": version + 1, "name": edited.name}
+        audit_log.note(connection, company.company_id, who, "workflow changed", workflow_id, **about)
         return current(connection, company, workflow_id)
 
 
@@ -95,6 +101,7 @@ def remove(database: Database, company: Company, workflow_id: int, version: int,
             " WHERE company_id = %(company)s AND id = %(id)s",
             about,
         )
+        audit_log.note(connection, company.company_id, who, "workflow removed", workflow_id, version=version + 1)
 
 
 _LAST_VERSION: LiteralString = """

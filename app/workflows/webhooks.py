@@ -17,6 +17,7 @@ import httpx2
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from app import audit_log, metrics
 from app.companies import Company
 from app.database import Connection, Database
 from app.problems import Problem
@@ -61,14 +62,16 @@ def set_hook(database: Database, company: Company, hook: Hook, who: str, *, priv
             " changed_by = excluded.changed_by, changed_at = now()",
             [company.company_id, hook.url, secret, who],
         )
+        audit_log.note(connection, company.company_id, who, "webhook set", urlsplit(hook.url).hostname)
     return {"url": hook.url, "secret": secret}
 
 
-def remove_hook(database: Database, company: Company) -> None:
+def remove_hook(database: Database, company: Company, who: str) -> None:
     with database.transaction(company.company_id, write=True) as connection:
         removed = connection.execute("DELETE FROM webhook WHERE company_id = %s", [company.company_id])
         if not removed.rowcount:
             raise _no_hook()
+        audit_log.note(connection, company.company_id, who, "webhook removed", "webhook")
 
 
 def _no_hook() -> Problem:
@@ -104,6 +107,7 @@ def deliver_next(database: Database, company: Company, *, private: bool) -> bool
         body = orjson.dumps({"event": "run", "run": run_of(connection, company, due.run_id).document()})
         said = _sent(due, body, private=private)
         delivered = said.startswith("2")
+        metrics.WEBHOOKS.labels("delivered" if delivered else "failed").inc()
         pause = None if delivered or due.attempts + 1 >= MOST_ATTEMPTS else _pause(due.attempts)
         connection.execute(
             "UPDATE delivery SET attempts = attempts + 1, answer = %(said)s,"
