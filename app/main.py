@@ -7,13 +7,15 @@ from threading import BoundedSemaphore
 from fastapi import FastAPI
 
 from app import pages, problems, queries
-from app.auth import known_callers
+from app.auth import Callers
 from app.database import Database
 from app.kept import Keeper
+from app.keys import Uses
 from app.metrics import Metrics, Observed
 from app.routes.fields import own_fields
 from app.routes.filters import filters
 from app.routes.health import health
+from app.routes.keys import keys
 from app.routes.records import records
 from app.routes.workflows import runs, workflows
 from app.settings import Settings
@@ -29,12 +31,16 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
         app.state.database = connect(settings, url)
         app.state.reads = app.state.database if read_url == url else connect(settings, read_url)
         app.state.keeper = Keeper(app.state.database)
+        uses = Uses(app.state.database)
+        # The first call of a company's new day has its metrics brought to that day.
+        app.state.callers = Callers(app.state.database, settings, met=app.state.keeper.consider, used=uses.note)
         worker = Worker(app.state.database, settings)
         if settings.worker:
             worker.start()
         yield
         worker.close()
         app.state.keeper.close()
+        uses.close()
         app.state.reads.close()
         app.state.database.close()
 
@@ -53,7 +59,6 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
     app.state.cursors = queries.Cursors(settings.signing_key())
     app.state.page_key = page_key
     app.state.metrics = Metrics()
-    app.state.callers = known_callers()
     # An export holds a connection for as long as its reader likes: the other half is for everything else.
     app.state.exports = BoundedSemaphore(max(1, settings.pool_max_size // 2))
     app.add_middleware(Observed, metrics=app.state.metrics)
@@ -62,6 +67,7 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
     app.include_router(workflows)
     app.include_router(runs)
     app.include_router(own_fields)
+    app.include_router(keys)
     app.include_router(records)
     app.include_router(health)
     app.include_router(pages.router())

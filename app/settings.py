@@ -39,7 +39,7 @@ def _usable(folder: Path) -> bool:
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="DUELIST_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="DUELIST_", frozen=True, hide_input_in_errors=True)
 
     database_url: SecretStr | None = Field(None, description="a PostgreSQL to use in place of the embedded one")
     read_database_url: SecretStr | None = Field(None, description="a replica of it, for everything that only reads")
@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     )
     worker: bool = Field(True, description="whether the service runs what is scheduled and tells of runs, itself")
     webhook_private: bool = Field(False, description="allow webhooks to plain HTTP and into private networks")
+    key_requests_per_minute: int = Field(6_000, ge=0, description="of each key, by each process; 0 is no limit")
+    company_requests_per_minute: int = Field(12_000, ge=0, description="the same of all keys of a company together")
+    wrong_keys_per_minute: int = Field(60, ge=0, description="the same of each address from which wrong keys come")
     log_level: str = "info"
 
     @field_validator("database_url", "read_database_url")

@@ -233,8 +233,8 @@ def list_runs_of_workflow(
 ) -> Response:
     """The newest first; `before` is the id of the last one seen."""
     reads = request.app.state.reads
-    feature.read(reads, caller.company, workflow_id)
     last = None if before is None else _number(before)
+    feature.read(reads, caller.company, workflow_id)
     return answer({"runs": feature.list_runs(reads, caller.company, workflow_id, limit, last)})
 
 
