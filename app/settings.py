@@ -3,6 +3,7 @@
 import getpass
 import hashlib
 import os
+import re
 import secrets
 import sys
 import tempfile
@@ -10,6 +11,8 @@ from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -71,6 +74,8 @@ class Settings(BaseSettings):
         scheme, separator, rest = url.get_secret_value().partition("://")
         if not separator or scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
             raise ValueError("must begin with postgresql://")
+        if not _is_readable(f"postgresql://{rest}"):
+            raise ValueError("cannot be read; in a password, write % : / @ ? # as %25 %3A %2F %40 %3F %23")
         return SecretStr(f"postgresql://{rest}")
 
     def signing_key(self) -> bytes:
@@ -98,6 +103,15 @@ class Settings(BaseSettings):
         kept = self.data_dir / "run_key"
         kept.unlink(missing_ok=True)
         _write_once(kept, key)
+
+
+def _is_readable(url: str) -> bool:
+    """What is said of an address that is not, in errors and logs, repeats parts of the password."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return False
+    return "@" not in str(parts.get("host", "")) and re.fullmatch("[0-9,]*", str(parts.get("port", ""))) is not None
 
 
 def is_loopback(host: str) -> bool:
