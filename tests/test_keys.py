@@ -167,7 +167,7 @@ def test_what_is_believed_was_seen_a_moment_ago(
 ) -> None:
     """A look that took long is believed no longer for it."""
     key = auth.create_key(database, company, "read")
-    look = auth.of_key
+    look = companies.of_key
 
     def slowly(connection: Any) -> Company:
         time.sleep(auth.BELIEVED_SECONDS)
@@ -365,8 +365,8 @@ def test_whoever_guesses_is_held_up_and_nobody_else(
 
 def test_a_database_that_is_away_is_no_wrong_key(tmp_path: Path, database: Database, company: Company) -> None:
     key = auth.create_key(database, company, "read")
-    away = {"pool_min_size": 0, "pool_timeout_seconds": 0.05, "wrong_keys_per_minute": 1}
-    with client_of("postgresql://nobody@127.0.0.1:1/nothing", tmp_path, **away) as client:
+    url = "postgresql://nobody@127.0.0.1:1/nothing"
+    with client_of(url, tmp_path, pool_min_size=0, pool_timeout_seconds=0.05, wrong_keys_per_minute=1) as client:
         assert [Api(client, key).get("/v1/catalog").status_code for _ in range(3)] == [503] * 3
 
 

@@ -197,7 +197,7 @@ def commanded(
 
     key = said.key(run("key", "create", "--company", company.name).strip())
     said.key(run("key", "rotate", key.split("_")[2], "--company", company.name).strip())
-    for arguments in (
+    commands: tuple[tuple[str, ...], ...] = (
         ("key", "list"),
         ("key", "list", "--format", "json"),
         ("key", "revoke", key),
@@ -208,7 +208,8 @@ def commanded(
         ("preview", FILTER["filter"]),
         ("preview", "customer.ratin = 1"),
         ("company", "list"),
-    ):
+    )
+    for arguments in commands:
         company_of = () if arguments[0] == "company" else ("--company", company.name)
         said.take(f"duelist {' '.join(arguments[:2])}", run(*arguments, *company_of))
     for wrong in (f"postgresql://nobody:{PASSWORD}@127.0.0.1:1/nothing", f"postgresql://ann:{PASSWORD}%zz@db/x"):
