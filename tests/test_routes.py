@@ -299,6 +299,7 @@ KNOWN: list[Refused] = [
     ("GET", "/v1/runs?limit=0", b"", {}, 422),
     ("GET", "/v1/runs/x/customers", b"", {}, 404),
     ("GET", "/v1/runs/1/people", b"", {}, 422),
+    ("GET", "/v1/runs/1/customers?after=a%00b", b"", {}, 422),
     ("GET", "/v1/runs/1/compare?with=x", b"", {}, 404),
     ("GET", "/v1/overlap?as_of=yesterday", b"", {}, 422),
     ("PUT", "/v1/segments/S", WRONG_FILTER, JSON, 422),

@@ -49,6 +49,7 @@ def _expected(if_match: Annotated[str | None, Header()] = None) -> int:
 
 
 Expected = Annotated[int, Depends(_expected)]
+After = Annotated[str | None, Query(pattern=r"^[^\x00]*$", description="the last source id seen")]
 
 
 def _workflow(found: feature.Workflow, caller: Reader, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response:
@@ -110,7 +111,7 @@ def overlap(
     caller: Reader,
     request: Request,
     as_of: Day | None = None,
-    after: str | None = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 50,
 ) -> Response:
     """Customers that several active workflows target, and overdue money that none does."""
@@ -257,7 +258,7 @@ def compare_runs(
     run_id: Id,
     request: Request,
     other: Annotated[str | None, Query(alias="with")] = None,
-    after: str | None = None,
+    after: After = None,
     limit: Limit = 50,
 ) -> Response:
     """Who entered, left and stayed since another run, or since the one before."""
@@ -281,7 +282,7 @@ def rows_of_run(
     kind: Kind,
     request: Request,
     held_back: bool = False,
-    after: str | None = None,
+    after: After = None,
     limit: Limit = 50,
 ) -> Response:
     """A page of the rows of a run, or of those that were held back."""
