@@ -74,6 +74,10 @@ def test_a_key_is_shown_once(admin: Api, client: TestClient) -> None:
     assert (response.status_code, response.headers["Cache-Control"]) == (201, "no-store")
     made = response.json()
     key = made.pop("key")
+    assert list(made) == [
+        "prefix", "scope", "name", "made_by", "created_at", "expires_at", "revoked_at", "last_used_at", "replaced_by",
+        "status",
+    ]  # fmt: skip
     assert Api(client, key).post("/v1/preview", **FILTER).status_code == 200
     assert listed(admin)[prefix_of(key)] | {"last_used_at": None} == made
     assert (made["scope"], made["name"], made["status"]) == ("read", "the ERP", "valid")
