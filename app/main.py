@@ -8,10 +8,11 @@ from threading import BoundedSemaphore
 from fastapi import FastAPI
 
 from app import pages, problems, queries
-from app.auth import known_callers
+from app.auth import Callers
 from app.database import Database
 from app.deadlines import Deadlines
 from app.kept import Keeper
+from app.keys import Uses
 from app.observation import fingerprint
 from app.observed import Observed
 from app.openapi import describing
@@ -20,6 +21,7 @@ from app.routes.audit_log import audit_log
 from app.routes.fields import own_fields
 from app.routes.filters import filters
 from app.routes.health import health
+from app.routes.keys import keys
 from app.routes.records import records
 from app.routes.workflows import runs, workflows
 from app.settings import Settings
@@ -37,12 +39,16 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
         app.state.reads = app.state.database if read_url == url else connect(settings, read_url)
         app.state.readiness = Readiness(sorted({url, read_url}))
         app.state.keeper = Keeper(app.state.database)
+        uses = Uses(app.state.database)
+        # The first call of a company's new day has its metrics brought to that day.
+        app.state.callers = Callers(app.state.database, settings, met=app.state.keeper.consider, used=uses.note)
         worker = Worker(app.state.database, settings)
         if settings.worker:
             worker.start()
         yield
         worker.close()
         app.state.keeper.close()
+        uses.close()
         app.state.readiness.close()
         app.state.reads.close()
         app.state.database.close()
@@ -63,7 +69,6 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
     app.state.cursors = queries.Cursors(signing_key)
     app.state.fingerprint = partial(fingerprint, signing_key)
     app.state.page_key = page_key
-    app.state.callers = known_callers()
     # An export holds a connection for as long as its reader likes: the other half is for everything else.
     app.state.exports = BoundedSemaphore(max(1, settings.pool_max_size // 2))
     # Keys, what is kept and the worker have the connections that are left.
@@ -75,6 +80,7 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
     app.include_router(workflows)
     app.include_router(runs)
     app.include_router(own_fields)
+    app.include_router(keys)
     app.include_router(records)
     app.include_router(audit_log)
     app.include_router(health)

@@ -107,6 +107,10 @@ api_key = sa.Table(
     _required("hash", sa.LargeBinary),
     *_choice("scope", "read write admin"),
     sa.Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=sa.func.now()),
+    _text("name"),
+    _text("made_by"),
+    *(sa.Column(f"{moment}_at", TIMESTAMP(timezone=True)) for moment in ("expires", "revoked", "last_used")),
+    _text("replaced_by"),
     sa.ForeignKeyConstraint(["company_id"], ["company.company_id"], name="company"),
     sa.PrimaryKeyConstraint("company_id", "prefix"),
 )

@@ -133,7 +133,7 @@ def _run_key(settings: Settings, database: Database, company: Company) -> str:
     kept = settings.run_key()
     if kept and auth.caller_of(database, kept):
         return kept
-    key = auth.create_key(database, company, "admin")
+    key = auth.create_key(database, company, "admin", "duelist serve")
     settings.keep_run_key(key)
     return key
 

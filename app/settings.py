@@ -3,6 +3,7 @@
 import getpass
 import hashlib
 import os
+import re
 import secrets
 import sys
 import tempfile
@@ -12,6 +13,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -45,7 +48,7 @@ def _usable(folder: Path) -> bool:
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
 
     database_url: SecretStr | None = Field(None, description="a PostgreSQL to use in place of the embedded one")
     read_database_url: SecretStr | None = Field(None, description="a replica of it, for everything that only reads")
@@ -78,6 +81,9 @@ class Settings(BaseSettings):
     )
     worker: bool = Field(True, description="whether the service runs what is scheduled and tells of runs, itself")
     webhook_private: bool = Field(False, description="allow webhooks to plain HTTP and into private networks")
+    key_requests_per_minute: int = Field(6_000, ge=0, description="of each key, by each process; 0 is no limit")
+    company_requests_per_minute: int = Field(12_000, ge=0, description="the same of all keys of a company together")
+    wrong_keys_per_minute: int = Field(60, ge=0, description="the same of each address from which wrong keys come")
     log_level: LogLevel = Field("info", description="debug also shows faults of commands")
 
     @field_validator("log_level", mode="before")
@@ -100,6 +106,8 @@ class Settings(BaseSettings):
         scheme, separator, rest = url.get_secret_value().partition("://")
         if not separator or scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
             raise ValueError("must begin with postgresql://")
+        if not _is_readable(f"postgresql://{rest}"):
+            raise ValueError("cannot be read; in a password, write % : / @ ? # as %25 %3A %2F %40 %3F %23")
         return SecretStr(f"postgresql://{rest}")
 
     @model_validator(mode="after")
@@ -178,6 +186,15 @@ def refusals(wrong: ValidationError) -> Iterator[str]:
     for found in wrong.errors():
         message = found["msg"].removeprefix("Value error, ")
         yield f"{variable(str(found['loc'][0]))}: {message}" if found["loc"] else message
+
+
+def _is_readable(url: str) -> bool:
+    """What is said of an address that is not, in errors and logs, repeats parts of the password."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return False
+    return "@" not in str(parts.get("host", "")) and re.fullmatch("[0-9,]*", str(parts.get("port", ""))) is not None
 
 
 def is_loopback(host: str) -> bool:

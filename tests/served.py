@@ -16,10 +16,13 @@ from app.settings import Settings
 
 Document = dict[str, Any]
 
+UNLIMITED = {"key_requests_per_minute": 0, "company_requests_per_minute": 0, "wrong_keys_per_minute": 0}
+
 
 @contextmanager
 def client_of(url: str, folder: Path, *, page_key: str | None = None, **settings: object) -> Iterator[TestClient]:
-    app = create_app(Settings.model_validate({"data_dir": folder, "worker": False, **settings}), url, page_key=page_key)
+    chosen = Settings.model_validate({"data_dir": folder, "worker": False, **UNLIMITED, **settings})
+    app = create_app(chosen, url, page_key=page_key)
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 

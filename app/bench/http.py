@@ -72,6 +72,8 @@ def served(url: str) -> Iterator[tuple[psutil.Process, int]]:
             "DUELIST_DATABASE_URL": url,
             "DUELIST_DATA_DIR": folder,
             "DUELIST_LOG_LEVEL": "error",
+            "DUELIST_KEY_REQUESTS_PER_MINUTE": "0",
+            "DUELIST_COMPANY_REQUESTS_PER_MINUTE": "0",
         }
         command = [sys.executable, "-m", "app.bench.server"]
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:

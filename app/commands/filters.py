@@ -165,7 +165,8 @@ def check(
     format: TextOrJsonFor = "text",
 ) -> None:
     """Say everything that is wrong with a filter, and what to beware of."""
-    found = queries.checked(_dated(filter, level, as_of, param, match_all), *_company_and_ledger(company))
+    of, ledger = _company_and_ledger(company)
+    found = queries.checked(_dated(filter, level, as_of, param, match_all), of, lambda: ledger)
     if format == "json":
         write_json(found)
     else:

@@ -43,6 +43,11 @@ class Ledger:
     stated_balances: bool = False
     rated: tuple[str, ...] | None = None
 
+    @classmethod
+    def worst(cls, company: Company) -> "Ledger":
+        """One that everything is warned of which any ledger of the company may be warned of."""
+        return cls(several_currencies=True, stated_balances=True, rated=(company.base_currency,))
+
 
 def preview(database: Database, cursors: Cursors, company: Company, asked: Paged) -> Document:
     """Counts of everything the filter is about, and a page of the customers (and, at level group, of the groups)."""

@@ -5,8 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.auth import Caller, known_callers, needs
-from app.kept import Keeper
+from app.auth import Caller, Callers, needs
 from app.turns import Turns
 
 # For what is answered without the database.
@@ -14,9 +13,6 @@ Known = Annotated[Caller, Depends(needs("read"))]
 
 
 async def _reader(request: Request, caller: Known) -> AsyncIterator[Caller]:
-    """The first question of a company's new day has its metrics brought to that day."""
-    keeper: Keeper = request.app.state.keeper
-    keeper.consider(caller.company)
     async with _turns(request).turn(caller.company.company_id):
         yield caller
 
@@ -43,5 +39,6 @@ Admin = Annotated[Caller, Depends(_admin)]
 
 
 def forget_callers(request: Request) -> None:
-    """With what their companies had defined. Whoever is being looked up just now still goes into the old ones."""
-    request.app.state.callers = known_callers()
+    """With what their companies had defined."""
+    callers: Callers = request.app.state.callers
+    callers.forget()

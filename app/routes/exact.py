@@ -13,6 +13,7 @@ from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
+from app.auth import needed
 from app.problems import Problem
 
 LARGEST_BODY = 1_000_000
@@ -90,9 +91,11 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 class ExactRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
-        handle = super().get_route_handler()
+        handle, needs = super().get_route_handler(), needed(self.dependant)
 
         async def handle_exactly(request: Request) -> Response:
+            if needs:
+                await needs.caller(request)  # whoever may not call is not read either
             if self.body_field and not _is_json(request):
                 detail = "Send the request as JSON, with 'Content-Type: application/json'."
                 raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not-json", detail)

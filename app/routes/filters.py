@@ -1,6 +1,6 @@
 """Calls about filters."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import orjson
 from fastapi import APIRouter, Request
@@ -94,7 +94,7 @@ def format_filter(asked: queries.Asked, caller: Known) -> Response:
 @filters.post("/check")
 def check(asked: queries.Dated, caller: Reader, request: Request) -> Response:
     """Everything that is wrong with a filter, with places and corrections; 200 also when it is wrong."""
-    ledger = queries.ledger_of(request.app.state.reads, caller.company)
+    ledger = partial(queries.ledger_of, request.app.state.reads, caller.company)
     return answer(queries.checked(asked, caller.company, ledger))
 
 

@@ -50,6 +50,7 @@ def _expected(if_match: Annotated[str | None, Header()] = None) -> int:
 
 
 Expected = Annotated[int, Depends(_expected)]
+After = Annotated[str | None, Query(pattern=r"^[^\x00]*$", description="the last source id seen")]
 
 
 def _workflow(found: feature.Workflow, caller: Reader, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response:
@@ -111,7 +112,7 @@ def overlap(
     caller: Reader,
     request: Request,
     as_of: Day | None = None,
-    after: str | None = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 50,
 ) -> Response:
     """Customers that several active workflows target, and overdue money that none does."""
@@ -239,8 +240,8 @@ def list_runs_of_workflow(
 ) -> Response:
     """The newest first; `before` is the id of the last one seen."""
     reads = request.app.state.reads
-    feature.read(reads, caller.company, workflow_id)
     last = None if before is None else _number(before)
+    feature.read(reads, caller.company, workflow_id)
     return answer({"runs": feature.list_runs(reads, caller.company, workflow_id, limit, last)})
 
 
@@ -263,7 +264,7 @@ def compare_runs(
     run_id: Id,
     request: Request,
     other: Annotated[str | None, Query(alias="with")] = None,
-    after: str | None = None,
+    after: After = None,
     limit: Limit = 50,
 ) -> Response:
     """Who entered, left and stayed since another run, or since the one before."""
@@ -288,7 +289,7 @@ def rows_of_run(
     kind: Kind,
     request: Request,
     held_back: bool = False,
-    after: str | None = None,
+    after: After = None,
     limit: Limit = 50,
 ) -> Response:
     """A page of the rows of a run, or of those that were held back."""

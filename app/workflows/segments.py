@@ -39,6 +39,8 @@ def define(
 ) -> Document:
     """Makes the segment, or makes it what the filter says; `version`: the one that was edited, if it is told."""
     _check_name(name)
+    known = {**company.catalog.segments, name: segment.filter}
+    _analyzed(segment.filter, with_segments(company.catalog, known), name)  # what is wrong needs no transaction
     with database.transaction(company.company_id, write=True) as connection:
         _one_at_a_time(connection, company)
         stored = _version(connection, company, name)

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0010"
-down_revision = "0007"
+down_revision = "0009"
 
 AUDIT_ENTRY = """
 CREATE TABLE audit_entry (
