@@ -11,9 +11,10 @@ from app import printing
 from app.audit import NotAudited
 from app.commands import filters, keys, ledger, operating, workflows
 from app.companies import BadCompany
-from app.database import DatabaseAway
+from app.database import DatabaseAway, NotOwner
 from app.embedded import EmbeddedError
 from app.problems import Problem, as_problem
+from app.roles import UnsafeDatabase
 from app.serving import PortTaken
 from app.sweep import SweepRefused
 from app.terminal import WRONG, stop
@@ -39,7 +40,7 @@ def main() -> None:
     except ValidationError as wrong:
         said = ((".".join(map(str, found["loc"])), found["msg"]) for found in wrong.errors())
         stop("; ".join(f"{place}: {message.removeprefix('Value error, ')}" for place, message in said))
-    except (BadCompany, EmbeddedError, NotAudited, PortTaken, SweepRefused) as wrong:
+    except (BadCompany, EmbeddedError, NotAudited, NotOwner, PortTaken, SweepRefused, UnsafeDatabase) as wrong:
         stop(str(wrong))
     except BrokenPipeError:
         # Whoever read our output has seen enough; what Python flushes at its end must not complain.

@@ -8,9 +8,9 @@ from fastapi import FastAPI
 
 from app import pages, problems, queries
 from app.auth import known_callers
-from app.database import Database
 from app.kept import Keeper
 from app.metrics import Metrics, Observed
+from app.roles import ServiceDatabase, refuse_unsafe_url
 from app.routes.fields import own_fields
 from app.routes.filters import filters
 from app.routes.health import health
@@ -26,6 +26,8 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        for used in {url, read_url}:
+            refuse_unsafe_url(used)
         app.state.database = connect(settings, url)
         app.state.reads = app.state.database if read_url == url else connect(settings, read_url)
         app.state.keeper = Keeper(app.state.database)
@@ -68,8 +70,8 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
     return app
 
 
-def connect(settings: Settings, url: str) -> Database:
-    return Database(
+def connect(settings: Settings, url: str) -> ServiceDatabase:
+    return ServiceDatabase(
         url,
         min_size=settings.pool_min_size,
         max_size=settings.pool_max_size,

@@ -489,13 +489,9 @@ def _to_company() -> sa.ForeignKeyConstraint:
     return sa.ForeignKeyConstraint(["company_id"], ["company.company_id"], name="company")
 
 
-def _number_of_its_own() -> Column:
-    return sa.Column("id", sa.BigInteger, sa.Identity(always=False), nullable=False)
-
-
 workflow = _of_company(
     "workflow",
-    _number_of_its_own(),
+    _required("id", sa.BigInteger),
     _required("name"),
     _required("version", sa.BigInteger),
     _moment("next_run_at"),
@@ -546,7 +542,7 @@ segment = _of_company(
 
 run = _of_company(
     "run",
-    _number_of_its_own(),
+    _required("id", sa.BigInteger),
     _required("workflow_id", sa.BigInteger),
     _required("workflow_version", sa.BigInteger),
     _day("as_of", nullable=False),
@@ -614,4 +610,12 @@ delivery = _of_company(
         "next_attempt_at",
         postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
     ),
+)
+
+counter = _of_company(
+    "counter",
+    _required("counted"),
+    _required("last", sa.BigInteger),
+    _to_company(),
+    sa.PrimaryKeyConstraint("company_id", "counted"),
 )

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DUELIST_", frozen=True)
 
     database_url: SecretStr | None = Field(None, description="a PostgreSQL to use in place of the embedded one")
+    owner_database_url: SecretStr | None = Field(
+        None, description="the same database as the role that owns its tables, for all that is above companies"
+    )
     read_database_url: SecretStr | None = Field(None, description="a replica of it, for everything that only reads")
     data_dir: Path = Field(default_factory=default_data_dir, description="embedded database and secrets")
     host: str = "127.0.0.1"
@@ -59,7 +62,7 @@ class Settings(BaseSettings):
     webhook_private: bool = Field(False, description="allow webhooks to plain HTTP and into private networks")
     log_level: str = "info"
 
-    @field_validator("database_url", "read_database_url")
+    @field_validator("database_url", "owner_database_url", "read_database_url")
     @classmethod
     def _a_postgres_url(cls, url: SecretStr | None) -> SecretStr | None:
         """All ways in which tools write the address of a PostgreSQL, made the one that psycopg reads."""

@@ -47,6 +47,7 @@ ROWS = """
         VALUES ({company}, 1, 'customers', 'c', false);
     INSERT INTO webhook (company_id, url, secret, changed_by) VALUES ({company}, 'https://x', 'x', 'us');
     INSERT INTO delivery (company_id, run_id) VALUES ({company}, 1);
+    INSERT INTO counter (company_id, counted, last) VALUES ({company}, 'run', 1);
 """
 
 

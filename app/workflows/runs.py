@@ -23,6 +23,7 @@ from app.problems import Problem, error
 from app.workflows.asked import Starting
 from app.workflows.audiences import Run, by_key, last_run, run_of
 from app.workflows.filters import analyzed
+from app.workflows.numbers import next_number
 from app.workflows.recorded import MONEY, RECORDED
 from app.workflows.segments import used_in
 from app.workflows.stored import Workflow, current
@@ -61,13 +62,14 @@ def start(
     as_of = starting.as_of or company.today
     key = idempotency_key and f"key {idempotency_key}"  # the schedule has keys of its own
     request = {"workflow": workflow_id, **starting.model_dump(mode="json")}
+    number = reserved(database, company)
     try:
         with database.transaction(
             company.company_id, as_of, write=True, snapshot=True, timeout_ms=limits.timeout_ms
         ) as connection:
             if key and (earlier := by_key(connection, company, key)):
                 return _same(earlier, request), False
-            fixing = Fixing(connection, of_key(connection), as_of, request, who, key)
+            fixing = Fixing(connection, of_key(connection), as_of, number, request, who, key)
             return fixing.fixed(current(connection, company, workflow_id), limits, confirmed=starting.confirm), True
     except (psycopg.errors.UniqueViolation, psycopg.errors.SerializationFailure):
         if key is None:
@@ -77,6 +79,12 @@ def start(
         if earlier is None:
             raise
         return _same(earlier, request), False
+
+
+def reserved(database: Database, company: Company) -> int:
+    """The number of a run to come, taken before it: runs of one company that are written at once don't wait."""
+    with database.transaction(company.company_id, write=True) as connection:
+        return next_number(connection, company, "run")
 
 
 def _same(earlier: Run, request: Document) -> Run:
@@ -93,6 +101,7 @@ class Fixing:
     connection: Connection
     company: Company
     as_of: date
+    run_id: int
     request: Document
     who: str
     idempotency_key: str | None
@@ -103,7 +112,8 @@ class Fixing:
         analysis = analyzed(workflow.filter, self.company, workflow.level)
         question = Question(self.company.company_id, self.as_of, relations(self.connection, self.company, self.as_of))
         before = last_run(self.connection, self.company, workflow.id)
-        run_id = self.insert(workflow, english=english(analysis.lowered, self.as_of), segments=used_in(analysis))
+        run_id = self.run_id
+        self.insert(workflow, english=english(analysis.lowered, self.as_of), segments=used_in(analysis))
         kinds = [kind for kind in RECORDED if kind != "groups" or workflow.level == "group"]
         taken = (Pauses.HELD_BACK, Pauses.ALONE) if workflow.respect_pauses else (Pauses.IGNORED,)
         for kind in kinds:
@@ -120,10 +130,11 @@ class Fixing:
 
     def insert(
         self, workflow: Workflow, *, english: str, segments: Mapping[str, str], refusal: Jsonb | None = None
-    ) -> int:
+    ) -> None:
         """A run without rows."""
         row = {
             "company_id": self.company.company_id,
+            "id": self.run_id,
             "workflow_id": workflow.id,
             "workflow_version": workflow.version,
             "as_of": self.as_of,
@@ -139,9 +150,7 @@ class Fixing:
             "started_by": self.who,
         }
         columns, values = ", ".join(row), ", ".join(f"%({name})s" for name in row)
-        inserted = f"INSERT INTO run ({columns}) VALUES ({values}) RETURNING id"
-        [(run_id,)] = self.connection.execute(inserted.encode(), row).fetchall()
-        return int(str(run_id))
+        self.connection.execute(f"INSERT INTO run ({columns}) VALUES ({values})".encode(), row)
 
     def _record(self, run_id: int, analysis: Analysis, question: Question, kind: Kind, pauses: Pauses) -> None:
         """Of those whose chasing is paused it is recorded that they were held back."""
