@@ -43,7 +43,7 @@ def serve(settings: Settings, *, with_sample: bool, say: Say, progress: Bars) ->
         host, port = listener.getsockname()[:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         with database_url(settings, own=True) as owner_url:
-            url = _prepared_url(settings, owner_url)
+            url = prepared_url(settings, owner_url)
             with closing(ServiceDatabase(url)) as database:
                 if with_sample and _wants_sample(database):
                     say("loading the sample ledger")
@@ -69,7 +69,7 @@ def _listening(settings: Settings) -> socket.socket:
         raise PortTaken(f"{settings.host} port {settings.port} cannot be served: {reason}") from error
 
 
-def _prepared_url(settings: Settings, owner_url: str) -> str:
+def prepared_url(settings: Settings, owner_url: str) -> str:
     """The database as the service uses it: migrated, and safe to use."""
     if not is_current(owner_url):
         if settings.database_url and not settings.owner_database_url:

@@ -232,8 +232,8 @@ SETTINGS: LiteralString = """
         current_setting('statement_timeout'), current_setting('transaction_isolation'), current_user
 """
 ROWS_BY_COMPANY: LiteralString = """
-    SELECT company_id, (count(*), max(issue_date), (SELECT count(*) FROM contact))::text
-    FROM invoice GROUP BY company_id
+    SELECT company_id, (count(*), max(created_on), (SELECT count(*) FROM contact))::text
+    FROM customer GROUP BY company_id
 """
 EXPECTED: dict[int, object] = {}
 
