@@ -72,7 +72,7 @@ class Worlds:
         while number < at_most:
             assert calls[0] == calls[1]
             answers = [send(world.client, world.key, calls[0]) for world in (self.alone, self.beside)]
-            assert answers[0] == answers[1], calls[0]
+            assert answers[0] == answers[1], (number, calls[0], *(answer.body for answer in answers))
             assert answers[0].status < 500, calls[0]
             number += 1
             try:
@@ -88,6 +88,7 @@ def worlds(server_url: str, database_url: str, tmp_path_factory: pytest.TempPath
     with closing(Database(database_url)) as database:
         sample.write_sample(folder, date.today())
         company = new_company(database, "Ours", folder)
+        collide(database, company.company_id, company.today)
         key = auth.create_key(database, company, "admin")
         refresh_statistics(database)
     name = urlsplit(database_url).path.removeprefix("/")
@@ -116,8 +117,7 @@ class Other:
         """With the ids of ours, inside and outside, and workflows, runs, segments and fields of the same names."""
         company = new_company(self.world.database, "Theirs", self.ledger)
         self.company = company
-        for one in (1, company.company_id):
-            collide(self.world.database, one, companies.chosen(self.world.database, "Ours").today)
+        collide(self.world.database, company.company_id, company.today)
         api = api_of(self.world.client, self.world.database, company, "admin")
         for number in range(1, 4):
             made = api.post("/v1/workflows", name=f"Chase {number}", filter="customer.open_invoices >= 0")
@@ -289,7 +289,7 @@ def test_an_id_of_others_is_an_id_of_none(neighbours: tuple[Api, Api], theirs: C
 
 def without_ids(answer: Answer) -> Answer:
     """The id itself may come back, in what is echoed of the question."""
-    body = re.sub(rb"(High|Near) risk|(?<=custom\.)[cp]lan|[CGX]\d+", b"ID", answer.body)
+    body = re.sub(rb"(High|Near) risk|\b[cp]lan\b|[CGX]\d+", b"ID", answer.body)
     return Answer(answer.status, tuple(pair for pair in answer.headers if pair[0] != "content-length"), body)
 
 
@@ -301,17 +301,17 @@ def test_they_are_ids_of_others(neighbours: tuple[Api, Api]) -> None:
     """Which is why it matters: the other company is answered about them."""
     _, other = neighbours
     reading = [one for one, _ in PAIRS if one.method == "GET" or one.path in ("/v1/why", "/v1/preview", "/v1/check")]
-    for call in reading:
+    for call in (one for one in reading if not one.path.endswith("compare")):  # that is of an earlier run
         assert send(other.client, key_of(other), call).status == 200, call
 
 
 def test_so_is_a_key_for_runs(neighbours: tuple[Api, Api]) -> None:
     """Another's Idempotency-Key is as free as any."""
     api, _ = neighbours
-    for number, key in enumerate(("theirs-1", "nobodys"), 2):
-        headers = {**api.headers, "Idempotency-Key": key}
-        made = api.client.post("/v1/workflows/1/runs", json={}, headers=headers)
-        assert (made.status_code, made.json()["id"]) == (201, number)
+    asked = ({**api.headers, "Idempotency-Key": key} for key in ("theirs-1", "nobodys"))
+    made = [api.client.post("/v1/workflows/1/runs", json={}, headers=headers) for headers in asked]
+    assert [one.status_code for one in made] == [201, 201]
+    assert made[1].json()["id"] == made[0].json()["id"] + 1
 
 
 def test_so_is_a_cursor(neighbours: tuple[Api, Api]) -> None:
