@@ -146,7 +146,7 @@ def about_definitions(number: int) -> Calls:
     yield Call("PUT", "/v1/fields/customer/shade", {"type": "text"})
     yield Call("GET", "/v1/fields")
     yield Call("DELETE", "/v1/fields/customer/shade")
-    yield Call("PUT", "/v1/webhook", {"url": "https://example.com/told"})
+    yield Call("PUT", "/v1/webhook", {"url": "http://127.0.0.1:9/told"})
     yield Call("GET", "/v1/webhook")
     yield Call("DELETE", "/v1/webhook")
 

@@ -100,7 +100,9 @@ def worlds(server_url: str, database_url: str, tmp_path_factory: pytest.TempPath
             made = []
             for url in (database_url, beside_url):
                 data = tmp_path_factory.mktemp("data")
-                client = open_.enter_context(client_of(url, data, cursor_secret="x", page_key="k"))
+                client = open_.enter_context(
+                    client_of(url, data, cursor_secret="x", page_key="k", webhook_private=True)
+                )
                 made.append(World(url, open_.enter_context(closing(Database(url))), client, key))
             yield Worlds(made[0], made[1], folder)
         server.execute(sql.SQL("DROP DATABASE {copy} WITH (FORCE)").format(**names))
