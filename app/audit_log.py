@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import closing
 from datetime import datetime
 from typing import Any, LiteralString
+from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
@@ -45,7 +46,7 @@ def exported(
         yield from chunks
 
 
-def listed(database: Database, company_id: int, limit: int, before: int | None = None) -> list[Document]:
+def listed(database: Database, company_id: int, limit: int, before: UUID | None = None) -> list[Document]:
     """The newest first; `before` is the id of the last one seen."""
     with database.transaction(company_id) as connection:
         about = {"company": company_id, "before": before, "limit": limit}
@@ -54,11 +55,12 @@ def listed(database: Database, company_id: int, limit: int, before: int | None =
 
 _LISTED: LiteralString = """
     SELECT id, at, who, action, subject, detail FROM audit_entry
-    WHERE company_id = %(company)s AND (%(before)s::bigint IS NULL OR id < %(before)s)
-    ORDER BY id DESC LIMIT %(limit)s
+    WHERE company_id = %(company)s AND (%(before)s::uuid IS NULL
+        OR (at, id) < (SELECT at, id FROM audit_entry WHERE company_id = %(company)s AND id = %(before)s))
+    ORDER BY at DESC, id DESC LIMIT %(limit)s
 """
 
 
 def _document(id: Any, at: Any, who: Any, action: Any, subject: Any, detail: Any) -> Document:
     moment: datetime = at
-    return {"id": id, "at": moment.isoformat(), "who": who, "action": action, "subject": subject, "detail": detail}
+    return {"id": str(id), "at": moment.isoformat(), "who": who, "action": action, "subject": subject, "detail": detail}

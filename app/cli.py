@@ -12,10 +12,11 @@ from app.audit import NotAudited
 from app.backup import BackupRefused
 from app.commands import filters, keys, ledger, operating, workflows
 from app.companies import BadCompany
-from app.database import DatabaseAway
+from app.database import DatabaseAway, NotOwner
 from app.embedded import EmbeddedError
 from app.migrate import TablesLocked
 from app.problems import Problem, as_problem
+from app.roles import UnsafeDatabase
 from app.serving import PortTaken
 from app.settings import Settings, refusals
 from app.sweep import SweepRefused
@@ -51,9 +52,11 @@ def main() -> None:
         EmbeddedError,
         NoTracing,
         NotAudited,
+        NotOwner,
         PortTaken,
         SweepRefused,
         TablesLocked,
+        UnsafeDatabase,
     ) as wrong:
         stop(str(wrong))
     except BrokenPipeError:

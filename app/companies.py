@@ -1,6 +1,6 @@
 """The companies whose ledgers are kept here, each with its own rows, base currency and calendar."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, LiteralString
@@ -66,6 +66,16 @@ def listed(database: Database) -> list[Company]:
         return _companies(connection, f"SELECT {_COLUMNS} FROM company ORDER BY company_id")
 
 
+def everyone(database: Database) -> Iterator[Company]:
+    """All companies, the oldest first: what may be known of them without being their owner."""
+    with database.transaction(_NOBODY) as connection:
+        ids = connection.execute("SELECT company_ids()").fetchall()
+    for (company_id,) in ids:
+        with database.transaction(int(str(company_id))) as connection:
+            found = _companies(connection, f"SELECT {_COLUMNS} FROM company")
+        yield from found  # none where it has gone meanwhile
+
+
 def chosen(database: Database, name: str | None) -> Company:
     """The company of that name; without a name the only one there is."""
     with database.transaction(_chosen(database, name).company_id) as connection:
@@ -93,6 +103,7 @@ def of_key(connection: Connection) -> Company:
     return replace(company, catalog=catalog_of(connection))
 
 
+_NOBODY = 0  # a company that is not there
 _COLUMNS = "company_id, name, country, base_currency, time_zone"
 _INSERT: LiteralString = f"""
     INSERT INTO company (name, country, base_currency, time_zone) VALUES (%s, %s, %s, %s) RETURNING {_COLUMNS}

@@ -43,19 +43,22 @@ _PEERS = {
 }
 
 
+class NotOwner(Exception):
+    """The login role may not do what is above companies."""
+
+
 class DatabaseAway(Exception):
     """The database cannot be reached just now; the same call may work in a moment."""
 
 
 @contextmanager
 def database_url(settings: Settings, *, own: bool = False) -> Iterator[str]:
-    """The database that was chosen, else the embedded one: of a server that runs already, or started for the block.
+    """As its owner, the database that was chosen, else the embedded one: of a server that runs, or for the block.
 
     With `own` it is started or refused, and stops at once at the end; without, it stays while other commands use it.
     """
-    url = settings.database_url.get_secret_value() if settings.database_url else None
-    if url:
-        yield url
+    if chosen := settings.owner_database_url or settings.database_url:
+        yield chosen.get_secret_value()
         return
     serve = embedded.running if own else embedded.shared
     with serve(settings.data_dir) as url:
@@ -149,8 +152,14 @@ class Database:
     @contextmanager
     def owner(self) -> Iterator[Connection]:
         """One transaction as the login role, which owns the tables: for what is above companies."""
-        with self._begun(sql.Composed([_BEGIN_WRITE, sql.SQL("; SET LOCAL ROLE NONE")])) as connection:
-            yield connection
+        try:
+            with self._begun(sql.Composed([_BEGIN_WRITE, sql.SQL("; SET LOCAL ROLE NONE")])) as connection:
+                yield connection
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedObject) as refused:
+            raise NotOwner(
+                "this is above companies and needs the role that owns the tables: set DUELIST_OWNER_DATABASE_URL"
+                f" (the database said: {refused.diag.message_primary})"
+            ) from refused
 
     def close(self) -> None:
         self._pool.close()

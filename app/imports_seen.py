@@ -1,5 +1,6 @@
 """Imports run as commands, in processes of their own: what they did is read from the audit log, and counted here."""
 
+from datetime import datetime
 from typing import Any, LiteralString
 
 from app import companies, metrics
@@ -7,11 +8,11 @@ from app.audit_log import IMPORT_REFUSED, IMPORTED
 from app.database import Database
 
 _NEW: LiteralString = """
-    SELECT id, at, action, detail FROM audit_entry
-    WHERE company_id = %(company)s AND action = ANY (%(actions)s) AND id > %(after)s ORDER BY id
+    SELECT at, action, detail FROM audit_entry
+    WHERE company_id = %(company)s AND action = ANY (%(actions)s) AND at > %(after)s ORDER BY at
 """
 _LAST: LiteralString = """
-    SELECT coalesce(max(id), 0), max(at) FILTER (WHERE action = %(imported)s)
+    SELECT coalesce(max(at), 'epoch'), max(at) FILTER (WHERE action = %(imported)s)
     FROM audit_entry WHERE company_id = %(company)s
 """
 
@@ -20,7 +21,7 @@ class ImportsSeen:
     """Counts what is new since the first look; of what was before only the last moment is told."""
 
     def __init__(self) -> None:
-        self._after: dict[int, int] = {}
+        self._after: dict[int, datetime] = {}
         self._last = 0.0
 
     def look(self, database: Database) -> None:
@@ -35,8 +36,8 @@ class ImportsSeen:
                 [(self._after[company_id], at)] = rows
                 self._imported_at(at)
             found: list[Any] = connection.execute(_NEW, {**about, "after": self._after[company_id]}).fetchall()
-        for number, at, action, detail in found:
-            self._after[company_id] = number
+        for at, action, detail in found:
+            self._after[company_id] = at
             metrics.IMPORTS.labels("done" if action == IMPORTED else "refused").inc()
             metrics.IMPORTED_ROWS.labels("bad").inc(detail["bad_rows"])
             if action == IMPORTED:

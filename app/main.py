@@ -9,7 +9,6 @@ from fastapi import FastAPI
 
 from app import pages, problems, queries
 from app.auth import Callers
-from app.database import Database
 from app.deadlines import Deadlines
 from app.kept import Keeper
 from app.keys import Uses
@@ -17,6 +16,7 @@ from app.observation import fingerprint
 from app.observed import Observed
 from app.openapi import describing
 from app.readiness import Readiness
+from app.roles import ServiceDatabase, refuse_unsafe_url
 from app.routes.audit_log import audit_log
 from app.routes.fields import own_fields
 from app.routes.filters import filters
@@ -35,6 +35,8 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        for used in {url, read_url}:
+            refuse_unsafe_url(used)
         app.state.database = connect(settings, url)
         app.state.reads = app.state.database if read_url == url else connect(settings, read_url)
         app.state.readiness = Readiness(sorted({url, read_url}))
@@ -89,8 +91,8 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
     return app
 
 
-def connect(settings: Settings, url: str) -> Database:
-    return Database(
+def connect(settings: Settings, url: str) -> ServiceDatabase:
+    return ServiceDatabase(
         url,
         min_size=settings.pool_min_size,
         max_size=settings.pool_max_size,

@@ -494,6 +494,7 @@ def _to_company() -> sa.ForeignKeyConstraint:
 
 
 def _number_of_its_own() -> Column:
+    """Given by `workflows.numbers`; the sequence is for releases that know no other."""
     return sa.Column("id", sa.BigInteger, sa.Identity(always=False), nullable=False)
 
 
@@ -622,12 +623,21 @@ delivery = _of_company(
 
 audit_entry = _of_company(
     "audit_entry",
-    _number_of_its_own(),
-    _moment("at", now=True),
+    sa.Column("id", sa.Uuid, nullable=False, server_default=sa.text("gen_random_uuid()")),
+    sa.Column("at", TIMESTAMP(timezone=True), nullable=False, server_default=sa.func.clock_timestamp()),
     _required("who"),
     _required("action"),
     _required("subject"),
     _required("detail", JSONB),
     _to_company(),
     sa.PrimaryKeyConstraint("company_id", "id"),
+    sa.Index(None, "company_id", "at", "id"),
+)
+
+counter = _of_company(
+    "counter",
+    _required("counted"),
+    _required("last", sa.BigInteger),
+    _to_company(),
+    sa.PrimaryKeyConstraint("company_id", "counted"),
 )

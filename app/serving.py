@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,6 +24,7 @@ from app.main import create_app
 from app.migrate import is_current, migrate
 from app.planner import refresh_statistics
 from app.receiving import Bounded
+from app.roles import ServiceDatabase, UnsafeDatabase, refuse_unsafe_url, service_url
 from app.settings import Settings, misspelled
 from app.tracing import set_up_tracing
 
@@ -50,10 +52,14 @@ def serve(settings: Settings, *, with_sample: bool, say: Say, progress: Bars) ->
     with closing(_listening(settings)) as listener:
         host, port = listener.getsockname()[:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        with database_url(settings, own=True) as url:
-            if not is_current(url):
-                migrate(url)
-            key = _prepare(settings, url, with_sample=with_sample, say=say, progress=progress)
+        with database_url(settings, own=True) as owner_url:
+            url = prepared_url(settings, owner_url)
+            with closing(ServiceDatabase(url)) as database:
+                if with_sample and _wants_sample(database):
+                    say("loading the sample ledger")
+                    with closing(Database(owner_url)) as owned, progress() as told:
+                        load_sample(owned, told)
+                key = _key(settings, database, with_sample=with_sample, say=say)
             app = create_app(settings, url, page_key=key if settings.is_private else None)
             say(_greeting(address, key))
             web_server(app).run(sockets=[listener])
@@ -84,22 +90,29 @@ def _listening(settings: Settings) -> socket.socket:
         raise PortTaken(f"{settings.host} port {settings.port} cannot be served: {reason}") from error
 
 
-def _prepare(settings: Settings, url: str, *, with_sample: bool, say: Say, progress: Bars) -> str | None:
+def prepared_url(settings: Settings, owner_url: str) -> str:
+    """The database as the service uses it: migrated, and safe to use."""
+    if not is_current(owner_url):
+        if settings.database_url and not settings.owner_database_url:
+            raise UnsafeDatabase("the database is not migrated; run: duelist migrate, with DUELIST_OWNER_DATABASE_URL")
+        migrate(owner_url)
+    url = service_url(settings, owner_url)
+    refuse_unsafe_url(url)
+    return url
+
+
+def _key(settings: Settings, database: Database, *, with_sample: bool, say: Say) -> str | None:
     """The key to be shown, if there is one to show."""
-    with closing(Database(url)) as database:
-        if with_sample and _wants_sample(database):
-            say("loading the sample ledger")
-            with progress() as told:
-                load_sample(database, told)
-        known = companies.listed(database)
-        if not known:
-            say("there is no company yet; make one with: duelist company create NAME --currency EUR")
-        return _run_key(settings, database, known[0]) if known and (settings.is_private or with_sample) else None
+    oldest = next(companies.everyone(database), None)
+    if oldest is None:
+        say("there is no company yet; make one with: duelist company create NAME --currency EUR")
+        return None
+    return _run_key(settings, database, oldest) if settings.is_private or with_sample else None
 
 
 def _wants_sample(database: Database) -> bool:
     """Also where an earlier start was stopped before the sample was in."""
-    match companies.listed(database):
+    match list(islice(companies.everyone(database), 2)):
         case []:
             return True
         case [Company(name=sample.NAME) as company]:

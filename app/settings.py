@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
 
     database_url: SecretStr | None = Field(None, description="a PostgreSQL to use in place of the embedded one")
+    owner_database_url: SecretStr | None = Field(
+        None, description="the same database as the role that owns its tables, for all that is above companies"
+    )
     read_database_url: SecretStr | None = Field(None, description="a replica of it, for everything that only reads")
     data_dir: Path = Field(default_factory=default_data_dir, description="embedded database and secrets")
     host: str = Field("127.0.0.1", min_length=1, description="where it serves; 0.0.0.0 for everyone")
@@ -97,7 +100,7 @@ class Settings(BaseSettings):
             raise ValueError("DUELIST_POOL_MIN_SIZE must not be larger than DUELIST_POOL_MAX_SIZE")
         return self
 
-    @field_validator("database_url", "read_database_url")
+    @field_validator("database_url", "owner_database_url", "read_database_url")
     @classmethod
     def _a_postgres_url(cls, url: SecretStr | None) -> SecretStr | None:
         """All ways in which tools write the address of a PostgreSQL, made the one that psycopg reads."""

@@ -11,6 +11,7 @@ import typer
 from app import printing
 from app.database import Database, database_url
 from app.migrate import is_current, migrate
+from app.roles import ServiceDatabase, refuse_unsafe_url, service_url
 from app.settings import Settings
 
 NO, WRONG = 1, 2
@@ -37,14 +38,17 @@ TableOrJson = Annotated[Literal["table", "json"], typer.Option("--format")]
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Database]:
-    """The embedded database is ours to migrate; another one only when told."""
+def opened(settings: Settings, *, as_service: bool = False) -> Iterator[Database]:
+    """As its owner, or as the service. The embedded database is ours to migrate; another one only when told."""
     with database_url(settings) as url:
         if not is_current(url):
-            if settings.database_url:
+            if settings.database_url or settings.owner_database_url:
                 stop("the database is not migrated; run: duelist migrate")
             migrate(url)
-        with closing(Database(url, largest_cost=settings.largest_cost)) as database:
+        if as_service:
+            refuse_unsafe_url(used := service_url(settings, url))
+        kind = ServiceDatabase if as_service else Database
+        with closing(kind(used if as_service else url, largest_cost=settings.largest_cost)) as database:
             yield database
 
 

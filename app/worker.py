@@ -28,7 +28,7 @@ def limits_of(settings: Settings) -> workflows.Limits:
 
 def work(database: Database, settings: Settings) -> int:
     """Everything that is due now, of every company; how much it was."""
-    return sum(_work_for(database, company, settings) for company in companies.listed(database))
+    return sum(_work_for(database, company, settings) for company in companies.everyone(database))
 
 
 def purge_old_runs(database: Database, settings: Settings) -> int:

@@ -18,7 +18,9 @@ from testcontainers.community.postgres import PostgresContainer
 from app import embedded
 from app.database import Database
 from app.migrate import migrate
+from app.roles import make_role
 from app.settings import Settings
+from tests.served import SERVICE
 
 IMAGE = "postgres:17"
 
@@ -90,6 +92,7 @@ def template(server_url: str) -> Iterator[str]:
         connection.execute("SELECT pg_advisory_lock(%s)", [TEMPLATE_LOCK])
         with _new_database(server_url) as name:
             migrate(_named(server_url, name))
+            make_role(_named(server_url, name), SERVICE, SERVICE)
             connection.execute("SELECT pg_advisory_unlock(%s)", [TEMPLATE_LOCK])
             yield name
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.testclient import TestClient
 
@@ -17,14 +18,28 @@ from app.settings import Settings
 Document = dict[str, Any]
 
 UNLIMITED = {"key_requests_per_minute": 0, "company_requests_per_minute": 0, "wrong_keys_per_minute": 0}
+SERVICE = "duelist_test_service"  # its name, and its password
 
 
 @contextmanager
 def client_of(url: str, folder: Path, *, page_key: str | None = None, **settings: object) -> Iterator[TestClient]:
-    chosen = Settings.model_validate({"data_dir": folder, "worker": False, **UNLIMITED, **settings})
-    app = create_app(chosen, url, page_key=page_key)
+    """The service logs in as a role without powers, whoever owns the database of the URL."""
+    chosen = {
+        name: as_service(str(value)) if name == "read_database_url" else value for name, value in settings.items()
+    }
+    app = create_app(
+        Settings.model_validate({"data_dir": folder, "worker": False, **UNLIMITED, **chosen}),
+        as_service(url),
+        page_key=page_key,
+    )
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
+
+
+def as_service(url: str) -> str:
+    """The same database with the role that the fixtures have made."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{SERVICE}:{SERVICE}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 class Api:

@@ -21,7 +21,7 @@ from app.costs import WIDE
 from app.database import Database
 from app.serving import load_sample
 from dsl import CATALOG
-from tests.served import api_of, client_of
+from tests.served import api_of, as_service, client_of
 
 FILTER = "invoice.balance > 1000 AND customer.rating = 'D'"
 WRONG = "invoice.balanc > 1000 AND custmer.rating = 'D'"
@@ -407,7 +407,8 @@ Process = subprocess.Popen[str]
 @contextmanager
 def serving(url: str, data_dir: Path, *options: str) -> Iterator[tuple[Process, str]]:
     """The program, and what it said until it served."""
-    environment = {**os.environ, "DUELIST_DATABASE_URL": url, "DUELIST_DATA_DIR": str(data_dir)}
+    urls = {"DUELIST_DATABASE_URL": as_service(url), "DUELIST_OWNER_DATABASE_URL": url}
+    environment = {**os.environ, **urls, "DUELIST_DATA_DIR": str(data_dir)}
     command = [*DUELIST, "serve", "--port", "0", *options]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -49,7 +49,8 @@ def test_by_customer_all_lie_with_their_customer_or_everywhere() -> None:
     found = placed("customer")
     everywhere = {table for table, statement in found.items() if "reference" in statement}
     assert everywhere == {
-        "api_key", "audit_entry", "company", "company_metrics", "custom_field", "customer_group", "delivery", "fx_rate",
+        "api_key", "audit_entry", "company", "company_metrics", "counter", "custom_field", "customer_group", "delivery",
+        "fx_rate",
         "group_metrics", "metrics_day", "run", "run_row", "segment", "touched_group", "webhook",
         "workflow", "workflow_version",
     }  # fmt: skip

@@ -101,6 +101,29 @@ UNPROTECTED = """
         AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND p.oid IS NOT NULL)
 """
 
+FURTHER_POLICIES = """
+    SELECT format('%s on %s for %s', polname, polrelid::regclass,
+        CASE polroles WHEN ARRAY[c.relowner] THEN 'its owner' ELSE polroles::regrole[]::text END)
+    FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE polname <> 'same_company'
+"""
+
+FUNCTIONS = """
+    SELECT format('%s RETURNS %s, %s', oid::regprocedure, pg_get_function_result(oid), array_to_string(proconfig, ' '))
+    FROM pg_proc WHERE prosecdef AND pronamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')
+"""
+
+GRANTS = """
+    SELECT format('%s: %s', relname, string_agg(privilege_type, ' ' ORDER BY privilege_type))
+    FROM pg_class c, aclexplode(c.relacl) a
+    WHERE relnamespace = 'public'::regnamespace AND a.grantee <> c.relowner
+        AND a.grantee IN (0, 'duelist_app'::regrole) GROUP BY relname, a.grantee
+"""
+
+COUNTED = """
+    SELECT attrelid::regclass::text FROM pg_attribute WHERE attidentity <> '' AND attrelid > 16384
+        AND has_sequence_privilege('duelist_app', pg_get_serial_sequence(attrelid::regclass::text, attname), 'USAGE')
+"""
+
 LEFT_OVER = """
     SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE 'alembic_version%'
     UNION ALL SELECT format('%s still needs duelist_app', classid::regclass) FROM pg_shdepend
@@ -159,8 +182,35 @@ def test_it_could_be_distributed_by_company(connection: Connection) -> None:
 
 
 def test_all_is_protected(connection: Connection) -> None:
-    """Only company is not forced, so that its owner can list it."""
-    assert ask(connection, UNPROTECTED) == ["company"]
+    """Every table of every schema of ours but `alembic_version`, which says what revision this is."""
+    assert ask(connection, UNPROTECTED) == []
+
+
+def test_no_policy_says_more(connection: Connection) -> None:
+    """Policies are alternatives: one more that is wide opens the table."""
+    assert ask(connection, FURTHER_POLICIES) == ["above_companies on company for its owner"]
+
+
+def test_no_function_has_rights_of_its_own(connection: Connection) -> None:
+    """But the one that says which companies there are: nothing but numbers, and nothing to be asked for more."""
+    assert ask(connection, FUNCTIONS) == ["company_ids() RETURNS SETOF bigint, search_path=pg_catalog, pg_temp"]
+    assert ask(connection, "SELECT has_function_privilege('public', 'company_ids()', 'EXECUTE')::text") == ["false"]
+
+
+def test_the_role_owns_nothing(connection: Connection) -> None:
+    owned = "SELECT classid::regclass || ' ' || objid FROM pg_shdepend WHERE refobjid = 'duelist_app'::regrole"
+    assert ask(connection, f"{owned} AND deptype = 'o'") == []
+
+
+def test_what_is_granted(connection: Connection) -> None:
+    """Nothing to everybody; to the role rows, and nothing that a policy does not govern, as TRUNCATE."""
+    tables = set(metadata.tables) - {"company"}
+    views = set(ask(connection, "SELECT viewname FROM pg_views WHERE schemaname = 'public'"))
+    assert set(ask(connection, GRANTS)) == {
+        *(f"{table}: DELETE INSERT SELECT UPDATE" for table in tables),
+        *(f"{relation}: SELECT" for relation in {"company", "alembic_version", *views}),
+        *(f"{table}_id_seq: USAGE" for table in ask(connection, COUNTED)),
+    }
 
 
 def test_the_role_has_no_way_around(connection: Connection) -> None:

@@ -48,6 +48,7 @@ ROWS = """
     INSERT INTO webhook (company_id, url, secret, changed_by) VALUES ({company}, 'https://x', 'x', 'us');
     INSERT INTO delivery (company_id, run_id) VALUES ({company}, 1);
     INSERT INTO audit_entry (company_id, who, action, subject, detail) VALUES ({company}, 'us', 'x', 'x', '{{}}');
+    INSERT INTO counter (company_id, counted, last) VALUES ({company}, 'run', 1);
 """
 
 

@@ -3,6 +3,7 @@
 import http.client
 import os
 import pickle
+import secrets
 import statistics
 import subprocess
 import sys
@@ -20,17 +21,19 @@ from app.bench.ledger import Place
 from app.bench.questions import QUESTIONS
 from app.bench.recorded import Recorded, recorded
 from app.bench.table import Row, say, show
+from app.roles import make_role
 
 # Answered in little time, so that what is around the statements shows.
 NAMES = ("same row, tiny", "text on a row, tiny", "text, tiny")
 WARM = 20
+SERVICE = "duelist_bench_service"
 
 
 def measure(place: Place, requests: int) -> list[Row]:
     filters = [question.filter for question in QUESTIONS if question.name in NAMES]
     key = auth.create_key(place.database, place.company, "read")
     recordings = [recorded(place, text) for text in filters]
-    with served(place.url) as (server, port):
+    with served(make_role(place.url, SERVICE, secrets.token_hex(16))) as (server, port):
         bodies = [orjson.dumps({"filter": text}) for text in filters]
         ours = [_asked(server, port, key, bodies, requests) for _ in range(3)]
         bare = [_bare(place.url, recordings, requests) for _ in range(3)]

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from app import audit_log, companies, doctor, printing
+from app import audit_log, companies, doctor, printing, roles
 from app.backup import back_up, restore, verify
 from app.database import database_url
 from app.distribute import By, NoCitus, distribute, statements
@@ -22,6 +22,8 @@ from app.terminal import NO, OfCompany, TableOrJson, opened, stop, write_json
 BackupFile = Annotated[Path, typer.Argument(metavar="FILE")]
 
 commands = typer.Typer()
+role_app = typer.Typer(help="The role that the service logs in as.", no_args_is_help=True)
+commands.add_typer(role_app, name="role")
 
 # The benchmark reads its own options, and needs packages that the other commands do without.
 _HANDED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -127,6 +129,24 @@ def show_log(
 
 def _in_words(detail: dict[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in detail.items())
+
+
+@role_app.command("create")
+def create_role(name: Annotated[str | None, typer.Argument(help=f"{roles.SERVICE} when absent")] = None) -> None:
+    """Make or mend the role that the service logs in as, and print the settings to use."""
+    settings = Settings()
+    given = roles.named_role(settings) if name is None else None
+    role, password = given or (name or roles.SERVICE, roles.new_password())
+    with database_url(settings) as owner_url:
+        if not is_current(owner_url):
+            stop("the database is not migrated; run: duelist migrate")
+        url = roles.make_role(owner_url, role, password)
+    if given:
+        return printing.say(f"DUELIST_DATABASE_URL may be used: '{role}' sees one company at a time")
+    if not (settings.owner_database_url or settings.database_url):
+        return printing.say(f"the embedded database has the role '{role}'; serve uses {roles.SERVICE} by itself")
+    print(f"DUELIST_DATABASE_URL={url}\nDUELIST_OWNER_DATABASE_URL={owner_url}")
+    return printing.note("the first is for the service, the second for commands; the password is not shown again")
 
 
 @commands.command("distribute")

@@ -549,7 +549,7 @@ def remove_segment(name: Annotated[str, typer.Argument(metavar="NAME")], company
 def worker() -> None:
     """Run what is scheduled and tell of runs, until stopped; `serve` does so too, unless DUELIST_WORKER=false."""
     settings = Settings()
-    with opened(settings) as database, suppress(KeyboardInterrupt):
+    with opened(settings, as_service=True) as database, suppress(KeyboardInterrupt):
         printing.note("working; Ctrl-C stops it")
         Worker(database, settings).run()
 

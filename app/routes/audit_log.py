@@ -1,6 +1,7 @@
 """Who changed and ran what."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -18,7 +19,7 @@ def list_entries(
     caller: Admin,
     request: Request,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 50,
-    before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    before: UUID | None = None,
 ) -> Response:
     """The newest first; `before` is the `next` of the page before."""
     found = listed(request.app.state.reads, caller.company.company_id, limit + 1, before)

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from app.companies import Company, of_key
 from app.database import Connection, Database
 from app.problems import Problem, as_problem
-from app.workflows.runs import Fixing, Limits, counted
+from app.workflows.runs import Fixing, Limits, counted, reserved
 from app.workflows.stored import Workflow, current, schedule_of
 from app.workflows.webhooks import queue
 
@@ -27,6 +27,9 @@ def run_next(database: Database, company: Company, limits: Limits, now: datetime
     """Runs one workflow that is due; whether there was one."""
     moment = now or datetime.now(UTC)
     as_of = company.today
+    if not _is_due(database, company, moment):
+        return False
+    number = reserved(database, company)
     try:
         with database.transaction(
             company.company_id, as_of, write=True, snapshot=True, timeout_ms=limits.timeout_ms
@@ -34,12 +37,19 @@ def run_next(database: Database, company: Company, limits: Limits, now: datetime
             workflow = _claimed(connection, company, moment)
             if workflow is None:
                 return False
-            fixing = Fixing(connection, of_key(connection), as_of, {"workflow": workflow.id}, WHO, _key(workflow))
+            request = {"workflow": workflow.id}
+            fixing = Fixing(connection, of_key(connection), as_of, number, request, WHO, _key(workflow))
             _run(fixing, workflow, limits, moment)
             _arrange_next(connection, company, workflow, moment)
             return True
     except psycopg.errors.SerializationFailure:
         return True  # another worker was quicker; there may be more
+
+
+def _is_due(database: Database, company: Company, moment: datetime) -> bool:
+    due = "SELECT FROM workflow WHERE company_id = %s AND next_run_at <= %s LIMIT 1"
+    with database.transaction(company.company_id) as connection:
+        return connection.execute(due, [company.company_id, moment]).fetchone() is not None
 
 
 def _claimed(connection: Connection, company: Company, moment: datetime) -> Workflow | None:
@@ -75,9 +85,9 @@ def _run(fixing: Fixing, workflow: Workflow, limits: Limits, moment: datetime) -
             _log.exception("run failed", company=fixing.company.company_id, workflow=workflow.id)
             problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong here.")
         _log.warning("run refused", company=fixing.company.company_id, workflow=workflow.id, code=problem.code)
-        run_id = fixing.insert(workflow, english="", segments={}, refusal=Jsonb(problem.document()))
-        fixing.note("run refused", run_id, workflow, code=problem.code)
-        queue(fixing.connection, fixing.company, run_id)
+        fixing.insert(workflow, english="", segments={}, refusal=Jsonb(problem.document()))
+        fixing.note("run refused", fixing.run_id, workflow, code=problem.code)
+        queue(fixing.connection, fixing.company, fixing.run_id)
 
 
 def _arrange_next(connection: Connection, company: Company, workflow: Workflow, moment: datetime) -> None:

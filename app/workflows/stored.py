@@ -19,6 +19,7 @@ from app.database import Connection, Database
 from app.problems import Problem, diagnosed, error
 from app.workflows.asked import Edited, Schedule
 from app.workflows.filters import analyzed, parts_of, text_of, written
+from app.workflows.numbers import next_number
 from dsl import FilterError
 from dsl.catalog import VERSION
 from dsl.explainer import english
@@ -64,15 +65,16 @@ _CURRENT: LiteralString = f"""
 def create(database: Database, company: Company, edited: Edited, who: str) -> Workflow:
     text = _text(edited, company)
     with database.transaction(company.company_id, write=True) as connection, _unique_names(edited.name):
-        [(workflow_id,)] = connection.execute(
-            "INSERT INTO workflow (company_id, name, version, next_run_at) VALUES (%s, %s, 1, %s) RETURNING id",
-            [company.company_id, edited.name, _next_run(edited, company)],
-        ).fetchall()
-        _write(connection, company, int(str(workflow_id)), 1, edited, text, who)
+        workflow_id = next_number(connection, company, "workflow")
+        connection.execute(
+            "INSERT INTO workflow (company_id, id, name, version, next_run_at) VALUES (%s, %s, %s, 1, %s)",
+            [company.company_id, workflow_id, edited.name, _next_run(edited, company)],
+        )
+        _write(connection, company, workflow_id, 1, edited, text, who)
         audit_log.note(
             connection, company.company_id, who, "workflow created", workflow_id, version=1, name=edited.name
         )
-        return current(connection, company, int(str(workflow_id)))
+        return current(connection, company, workflow_id)
 
 
 def change(database: Database, company: Company, workflow_id: int, version: int, edited: Edited, who: str) -> Workflow:
