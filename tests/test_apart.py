@@ -48,7 +48,7 @@ def both(database: Database, tmp_path_factory: pytest.TempPathFactory) -> tuple[
         company = companies.create(database, f"{number}", currency="EUR", country="DE", time_zone="UTC")
         with database.transaction(company.company_id, write=True) as connection:
             for field in sample.FIELDS:
-                store(connection, company.company_id, field)
+                store(connection, company.company_id, field, "test")
             import_ledger(connection, company, [folder])
         collide(database, company.company_id, DAY)
         made.append(company)

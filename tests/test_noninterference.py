@@ -35,7 +35,7 @@ def new_company(database: Database, name: str, folder: Path) -> Company:
     company = companies.create(database, name, currency="EUR", country="DE", time_zone="Europe/Berlin")
     with database.transaction(company.company_id, write=True) as connection:
         for field in sample.FIELDS:
-            store(connection, company.company_id, field)
+            store(connection, company.company_id, field, "test")
     import_again(database, company, folder)
     for segment, filter_ in sample.SEGMENTS.items():
         define_segment(database, company, segment, Segment(filter=filter_), "us")
