@@ -361,6 +361,10 @@ def reliance(connection: psycopg.Connection[str]) -> Reliance:
     return Reliance(*found)
 
 
+# What a release before it does not feel: it lists and makes companies as their owner, whom the new policy lets.
+UNFELT = {"0008": {"company protected t f", "company: policy above_companies true"}}
+
+
 def test_later_migrations_only_add(url: str) -> None:
     later = NAMES[NAMES.index(RELEASED) :]
     with opened(url) as connection:
@@ -370,7 +374,7 @@ def test_later_migrations_only_add(url: str) -> None:
             migrate(url, name)
             seen.append(reliance(connection))
     for name, (before, after) in zip(later[1:], pairwise(seen), strict=True):
-        assert before.broken_by(after) == set(), name
+        assert before.broken_by(after) == UNFELT.get(name, set()), name
 
 
 @pytest.mark.parametrize(

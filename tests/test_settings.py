@@ -117,7 +117,7 @@ def test_limits_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
 
 def test_a_company_has_half_of_the_pool() -> None:
     assert Settings().most_of_company == 5
-    assert Settings(pool_max_size=1).most_of_company == 1
+    assert Settings(pool_min_size=1, pool_max_size=1).most_of_company == 1
     assert Settings(company_connections=7).most_of_company == 7
 
 
@@ -131,6 +131,16 @@ WRONG = {
     "POOL_TIMEOUT_SECONDS": "0",
     "STATEMENT_TIMEOUT_MS": "soon",
     "EXPORT_TIMEOUT_MS": "-1",
+    "OWNER_DATABASE_URL": "secret",
+    "RECORD_TIMEOUT_MS": "-1",
+    "LOCK_TIMEOUT_MS": "soon",
+    "BODY_TIMEOUT_SECONDS": "0",
+    "DEADLINE_SECONDS": "0",
+    "COMPANY_CONNECTIONS": "0",
+    "LARGEST_COST": "0",
+    "KEY_REQUESTS_PER_MINUTE": "-1",
+    "COMPANY_REQUESTS_PER_MINUTE": "-1",
+    "WRONG_KEYS_PER_MINUTE": "many",
     "GROWTH_FACTOR": "0.5",
     "KEEP_RUNS_DAYS": "0",
     "WORKER": "perhaps",
