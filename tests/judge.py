@@ -1,0 +1,152 @@
+"""A quick judge of the language: fixed filters about ledgers full of traps, and what the independent evaluator says.
+
+What is asked (see `questions`) is plain data, so that it can be put to a changed copy of the product: see `replaced`.
+"""
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import CodeType, ModuleType
+
+from app.database import Database
+from dsl import CATALOG, analyze
+from dsl.checker import Level
+from dsl.compiler import Question
+from dsl.formatter import format_filter
+from dsl.frames import Relations
+from dsl.matching import matching_rows
+from dsl.parts import joined, split
+from dsl.pauses import Pauses, with_pauses
+from dsl.setwise import select_set
+from dsl.statements import Statement, count_statement, render, rows_statement
+from dsl.typed import Filter
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One filter about one ledger, and what the evaluator says of it."""
+
+    company_id: int
+    as_of: date
+    relations: str
+    text: str
+    level: Level
+    params: Mapping[str, object]
+    selected: list[str]
+    paused: list[str]
+    rows: Mapping[str, list[str]]
+
+
+# ---------------------------------------------------------------- judging
+
+
+def differences(database: Database, asked: Asked) -> Iterator[str]:
+    """Where what is selected is not what the evaluator says, and what else is wrong with how it is selected."""
+    question = Question(asked.company_id, asked.as_of, Relations[asked.relations])
+    analysis = analyze(asked.text, CATALOG, level=asked.level, parameters=asked.params)
+    filter_ = analysis.lowered
+    middle = asked.selected[len(asked.selected) // 2] if asked.selected else ""
+    setwise = render(
+        select_set(
+            analysis.checked,
+            company=asked.company_id,
+            as_of=asked.as_of,
+            metrics_suffix=question.relations.value,
+            historic=question.relations is Relations.HISTORIC,
+        )
+    )
+    named = f"SELECT source_id FROM ({setwise.sql}) AS found JOIN {filter_.root.entity.relation} USING (id)"
+    statements = {
+        "selected": (_ids(filter_, question), asked.selected),
+        "after the one in the middle": (
+            _ids(filter_, question, after=middle),
+            [source_id for source_id in asked.selected if source_id > middle],
+        ),
+        "counted": (count_statement(filter_, question), [len(asked.selected)]),
+        "set by set": (Statement(f"{named} ORDER BY 1", setwise.parameters), asked.selected),
+        **{
+            f"{entity} rows": (_ids(matching_rows(analysis, CATALOG, entity), question), rows)
+            for entity, rows in asked.rows.items()
+        },
+        **{
+            str(pauses): (_ids(with_pauses(filter_, CATALOG, pauses), question), wanted)
+            for pauses, wanted in (
+                (Pauses.ALONE, asked.paused),
+                (Pauses.HELD_BACK, sorted({*asked.selected} - {*asked.paused})),
+            )
+        },
+    }
+    if analysis.tree is not None and asked.level == "customer" and (parts := split(analysis.tree)):
+        text = format_filter(joined(parts))
+        again = analyze(text, CATALOG, parameters=asked.params).lowered
+        statements["in parts"] = (_ids(again, question), asked.selected)
+    with database.transaction(asked.company_id, asked.as_of) as connection:
+        for name, (statement, wanted) in statements.items():
+            for alias in untied(setwise.sql if name == "set by set" else statement.sql):
+                yield f"{alias} is not tied to the company: {asked.text}"
+            found = [row[0] for row in connection.execute(statement.sql.encode(), statement.parameters).fetchall()]
+            if sorted(found) != sorted(wanted) or name == "selected" and found != wanted:
+                yield f"{name}: {found} for {wanted}: {asked.text} {asked.params}"
+
+
+def _ids(filter_: Filter, question: Question, after: str | None = None) -> Statement:
+    key = {"source_id": (filter_.root, filter_.root.entity.fields["source_id"])}
+    return rows_statement(filter_, question, key, after=after)
+
+
+def untied(sql: str) -> set[str]:
+    """The aliases that are read without their company; row-level security would hide it."""
+    read = {alias or name for name, alias in _RELATION.findall(sql)}
+    return {alias for alias in read if not alias.startswith("anon_") and f"{alias}.company_id = %(company)s" not in sql}
+
+
+_RELATION = re.compile(r"(?:FROM|JOIN) (\w+)(?: AS (\w+))?")
+
+
+# ---------------------------------------------------------------- a changed copy of the product
+
+
+@dataclass(frozen=True)
+class _Changed(MetaPathFinder, Loader):
+    """Imports one module from other source text than that of its file."""
+
+    name: str
+    code: CodeType
+
+    def find_spec(self, fullname: str, _path: object, _target: ModuleType | None = None) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self, origin=self.code.co_filename) if fullname == self.name else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__file__ = self.code.co_filename
+        exec(self.code, module.__dict__)
+
+
+@contextmanager
+def replaced(module: str, source: str) -> Iterator[None]:
+    """Imports within the block find a copy of the product and of the tests in which one module has other source."""
+    path = ROOT / f"{module.replace('.', '/')}.py"
+    finder = _Changed(module, compile(source, str(path), "exec"))
+    kept = {name: sys.modules.pop(name) for name in [*sys.modules] if _is_ours(name)}
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name in [*sys.modules]:
+            if _is_ours(name):
+                del sys.modules[name]
+        sys.modules.update(kept)
+
+
+def _is_ours(name: str) -> bool:
+    return name.partition(".")[0] in ("app", "dsl", "tests", "migrations")
+
+
