@@ -18,6 +18,7 @@ from app.database import Database
 from dsl import CATALOG, analyze
 from dsl.checker import Level
 from dsl.compiler import Question
+from dsl.explainer import english
 from dsl.formatter import format_filter
 from dsl.frames import Relations
 from dsl.matching import matching_rows
@@ -43,6 +44,7 @@ class Asked:
     selected: list[str]
     paused: list[str]
     rows: Mapping[str, list[str]]
+    english: str | None = None
 
 
 # ---------------------------------------------------------------- judging
@@ -53,6 +55,8 @@ def differences(database: Database, asked: Asked) -> Iterator[str]:
     question = Question(asked.company_id, asked.as_of, Relations[asked.relations])
     analysis = analyze(asked.text, CATALOG, level=asked.level, parameters=asked.params)
     filter_ = analysis.lowered
+    if asked.english is not None and (said := english(filter_, asked.as_of)) != asked.english:
+        yield f"reads: {said}"
     middle = asked.selected[len(asked.selected) // 2] if asked.selected else ""
     setwise = render(
         select_set(
@@ -130,23 +134,24 @@ class _Changed(MetaPathFinder, Loader):
 
 
 @contextmanager
-def replaced(module: str, source: str) -> Iterator[None]:
-    """Imports within the block find a copy of the product and of the tests in which one module has other source."""
-    path = ROOT / f"{module.replace('.', '/')}.py"
-    finder = _Changed(module, compile(source, str(path), "exec"))
-    kept = {name: sys.modules.pop(name) for name in [*sys.modules] if _is_ours(name)}
+def replaced(module: str, source: str, *packages: str) -> Iterator[None]:
+    """Imports within the block find new copies of these packages, in which one module has other source."""
+
+    def is_new(name: str) -> bool:
+        return name.partition(".")[0] in packages
+
+    finder = _Changed(module, compile(source, str(path_of(module)), "exec"))
+    kept = {name: sys.modules.pop(name) for name in [*sys.modules] if is_new(name)}
     sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
         sys.meta_path.remove(finder)
         for name in [*sys.modules]:
-            if _is_ours(name):
+            if is_new(name):
                 del sys.modules[name]
         sys.modules.update(kept)
 
 
-def _is_ours(name: str) -> bool:
-    return name.partition(".")[0] in ("app", "dsl", "tests", "migrations")
-
-
+def path_of(module: str) -> Path:
+    return ROOT / f"{module.replace('.', '/')}.py"
