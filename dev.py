@@ -40,7 +40,7 @@ STAMP = VENV / "duelist-stamp"
 LOCK = ROOT / "requirements.lock"
 
 # Tools that look at the lock from outside run in environments of their own, not in that of the product.
-TOOL = [BIN / "uv", "tool", "run", "--from"]
+TOOL = [str(BIN / "uv"), "tool", "run", "--from"]
 PIP_AUDIT, CYCLONEDX = "pip-audit==2.10.1", "cyclonedx-bom==7.5.0"
 
 

@@ -3,7 +3,6 @@
 `told_by` is the filter that tells it from the product as it should be, asked of the ledger of traps below.
 """
 
-from collections.abc import Iterable
 from csv import DictReader
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -143,7 +142,7 @@ BUGS: tuple[Bug, ...] = (
         "dsl.lowering",
         "return either([Exists(row, inside), _bind(_without(condition, row), owner, bound)])",
         "return Exists(row, inside)",
-        "(invoice.balance > 1000 OR customer.rating = 'D') AND (invoice.days_overdue > 30 OR customer.credit_limit = 2000)",
+        "(invoice.balance > 1000 OR customer.rating = 'D') AND (invoice.is_overdue OR customer.credit_limit = 2000)",
     ),
     Bug(
         "NOT is about some row, not about none",

@@ -13,9 +13,12 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import Any
+
+import sqlalchemy as sa
 
 from app.database import Database
-from dsl import CATALOG, analyze
+from dsl import CATALOG, Analysis, analyze
 from dsl.checker import Level
 from dsl.compiler import Question
 from dsl.explainer import english
@@ -52,58 +55,54 @@ class Asked:
 
 def differences(database: Database, asked: Asked) -> Iterator[str]:
     """Where what is selected is not what the evaluator says, and what else is wrong with how it is selected."""
-    question = Question(asked.company_id, asked.as_of, Relations[asked.relations])
     analysis = analyze(asked.text, CATALOG, level=asked.level, parameters=asked.params)
-    filter_ = analysis.lowered
-    if asked.english is not None and (said := english(filter_, asked.as_of)) != asked.english:
+    if asked.english is not None and (said := english(analysis.lowered, asked.as_of)) != asked.english:
         yield f"reads: {said}"
-    middle = asked.selected[len(asked.selected) // 2] if asked.selected else ""
-    setwise = render(
-        select_set(
-            analysis.checked,
-            company=asked.company_id,
-            as_of=asked.as_of,
-            metrics_suffix=question.relations.value,
-            historic=question.relations is Relations.HISTORIC,
-        )
-    )
-    named = f"SELECT source_id FROM ({setwise.sql}) AS found JOIN {filter_.root.entity.relation} USING (id)"
-    statements = {
-        "selected": (_ids(filter_, question), asked.selected),
-        "after the one in the middle": (
-            _ids(filter_, question, after=middle),
-            [source_id for source_id in asked.selected if source_id > middle],
-        ),
-        "counted": (count_statement(filter_, question), [len(asked.selected)]),
-        "set by set": (Statement(f"{named} ORDER BY 1", setwise.parameters), asked.selected),
-        **{
-            f"{entity} rows": (_ids(matching_rows(analysis, CATALOG, entity), question), rows)
-            for entity, rows in asked.rows.items()
-        },
-        **{
-            str(pauses): (_ids(with_pauses(filter_, CATALOG, pauses), question), wanted)
-            for pauses, wanted in (
-                (Pauses.ALONE, asked.paused),
-                (Pauses.HELD_BACK, sorted({*asked.selected} - {*asked.paused})),
-            )
-        },
-    }
-    if analysis.tree is not None and asked.level == "customer" and (parts := split(analysis.tree)):
-        text = format_filter(joined(parts))
-        again = analyze(text, CATALOG, parameters=asked.params).lowered
-        statements["in parts"] = (_ids(again, question), asked.selected)
     with database.transaction(asked.company_id, asked.as_of) as connection:
-        for name, (statement, wanted) in statements.items():
-            for alias in untied(setwise.sql if name == "set by set" else statement.sql):
+        for statement, wanted in _statements(asked, analysis):
+            for alias in untied(statement.sql):
                 yield f"{alias} is not tied to the company: {asked.text}"
-            found = [row[0] for row in connection.execute(statement.sql.encode(), statement.parameters).fetchall()]
-            if sorted(found) != sorted(wanted) or name == "selected" and found != wanted:
-                yield f"{name}: {found} for {wanted}: {asked.text} {asked.params}"
+            found = connection.execute(statement.sql.encode(), statement.parameters).fetchall()
+            if [row[0] for row in found] != wanted:
+                yield f"{found} for {wanted}: {asked.text} {asked.params}\n{statement.sql}"
+
+
+def _statements(asked: Asked, analysis: Analysis) -> Iterator[tuple[Statement, list[Any]]]:
+    """Each with what it must find."""
+    question = Question(asked.company_id, asked.as_of, Relations[asked.relations])
+    filter_ = analysis.lowered
+    yield _ids(filter_, question), asked.selected
+    yield count_statement(filter_, question), [len(asked.selected)]
+    yield _set_by_set(analysis.checked, question), asked.selected
+    if asked.selected:
+        middle = len(asked.selected) // 2
+        yield _ids(filter_, question, after=asked.selected[middle]), asked.selected[middle + 1 :]
+    for entity, rows in asked.rows.items():
+        yield _ids(matching_rows(analysis, CATALOG, entity), question), rows
+    yield _ids(with_pauses(filter_, CATALOG, Pauses.ALONE), question), asked.paused
+    unpaused = sorted({*asked.selected} - {*asked.paused})
+    yield _ids(with_pauses(filter_, CATALOG, Pauses.HELD_BACK), question), unpaused
+    if analysis.tree is not None and asked.level == "customer" and (parts := split(analysis.tree)):
+        again = analyze(format_filter(joined(parts)), CATALOG, parameters=asked.params)
+        yield _ids(again.lowered, question), asked.selected
 
 
 def _ids(filter_: Filter, question: Question, after: str | None = None) -> Statement:
     key = {"source_id": (filter_.root, filter_.root.entity.fields["source_id"])}
     return rows_statement(filter_, question, key, after=after)
+
+
+def _set_by_set(checked: Filter, question: Question) -> Statement:
+    assert question.company is not None
+    is_past = question.relations is Relations.HISTORIC
+    suffix = question.relations.value
+    ids = select_set(checked, company=question.company, as_of=question.as_of, metrics_suffix=suffix, historic=is_past)
+    entity = checked.root.entity
+    named = sa.table(entity.relation, *map(sa.column, ("company_id", "id", "source_id")))
+    chosen = sa.select(named.c.source_id).where(
+        named.c.company_id == sa.bindparam("company", question.company), named.c.id.in_(ids)
+    )
+    return render(chosen.order_by(sa.collate(named.c.source_id, "C")))
 
 
 def untied(sql: str) -> set[str]:

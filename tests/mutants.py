@@ -14,20 +14,19 @@ import os
 import random
 import resource
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import hypothesis
 import libcst as cst
 import libcst.matchers as m
 import pytest
+from _pytest.fixtures import SubRequest
 from mutmut.mutation.file_mutation import Mutation, create_mutations
 
 from app.database import Database
@@ -48,16 +47,21 @@ TESTS = {
     "analysis": ("test_formatter", "test_setwise"),
     "arithmetic": ("test_warnings",),
     "ast": ("test_tree_json", "test_parser", "test_formatter"),
+    "bare_rows": ("test_setwise",),
+    "calendar": ("test_days",),
     "catalog": ("test_docs", "test_catalog", "test_english", "test_completer"),
     "checker": ("test_warnings", "test_english"),
     "codes": ("test_docs",),
     "compiler": ("test_sql_lint", "test_setwise", "test_sweep", "test_metrics"),
     "completer": ("test_completer",),
+    "days": ("test_days", "test_setwise"),
     "diagnostics": ("test_parser",),
+    "constants": ("test_days",),
     "explainer": ("test_english", "test_warnings"),
     "formatter": ("test_formatter", "test_parser"),
     "frames": ("test_sql_lint", "test_sweep"),
     "known": ("test_known", "test_workflows_random"),
+    "ledger": ("test_setwise", "test_metrics"),
     "literals": ("test_formatter",),
     "lowering": ("test_binding",),
     "matching": ("test_binding", "test_workflows_random"),
@@ -67,9 +71,10 @@ TESTS = {
     "parts": ("test_parts",),
     "pauses": ("test_workflows",),
     "quantities": ("test_setwise",),
+    "ratios": ("test_setwise",),
     "reasons": ("test_why",),
     "setwise": ("test_setwise",),
-    "shapes": ("test_sql_lint", "test_setwise"),
+    "shapes": ("test_shapes", "test_sql_lint", "test_setwise"),
     "tree_json": ("test_tree_json",),
     "typed": ("test_binding", "test_warnings", "test_english"),
     "types": ("test_catalog", "test_completer"),
@@ -114,9 +119,8 @@ def mutations_of(module: str) -> tuple[cst.Module, list[Mutation]]:
 
 
 def _is_for_types_only(mutation: Mutation) -> bool:
-    """`cast(None, value)` is `value` still."""
-    node = mutation.original_node
-    return m.matches(node, m.Call(func=m.Name("cast")))
+    """`cast(None, value)` is `value` still, and what `assert_never` is given never comes."""
+    return m.matches(mutation.original_node, m.Call(func=m.Name("cast") | m.Name("assert_never")))
 
 
 def mutant(module: str, number: int) -> Mutant:
@@ -125,7 +129,7 @@ def mutant(module: str, number: int) -> Mutant:
     changed = tree.deep_replace(mutation.original_node, mutation.mutated_node)
     assert isinstance(changed, cst.Module)
     before, after = tree.code.splitlines(), changed.code.splitlines()
-    lines = [line for line in difflib.unified_diff(before, after, n=0, lineterm="")][2:]
+    lines = [*difflib.unified_diff(before, after, n=0, lineterm="")][2:]
     return Mutant(module, number, changed.code, "\n".join(lines))
 
 
@@ -247,7 +251,7 @@ class _Prepared:
     template: str
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[str], request: pytest.FixtureRequest) -> str | None:
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[str], request: SubRequest) -> str | None:
         if fixturedef.argname != "template":
             return None
         fixturedef.cached_result = (self.template, fixturedef.cache_key(request), None)

@@ -21,19 +21,20 @@ Questions = Mapping[Bug, Asked]
 
 @pytest.fixture(scope="module")
 def questions(database: Database) -> Questions:
-    """Asked of the views: what is kept of the metrics was worked out before any bug."""
+    """Bugs of the views are asked of the views: what is kept of the metrics was worked out before."""
     loaded = load_case(database, case_of_traps())
     cases = {as_of: case_of_traps(as_of) for as_of in (BEFORE, TODAY)}
     worlds = {as_of: replace(loaded, case=case, world=case.world()) for as_of, case in cases.items()}
     asked = {bug: expected(worlds[bug.as_of], bug.told_by, bug.level, {}) for bug in BUGS}
+    live = {bug: bug.module in MIGRATIONS and bug.as_of == TODAY for bug in BUGS}
     return {
-        bug: replace(one, relations="LIVE" if bug.as_of == TODAY else "HISTORIC", english=ENGLISH.get(bug.told_by))
+        bug: replace(one, relations="LIVE" if live[bug] else one.relations, english=ENGLISH.get(bug.told_by))
         for bug, one in asked.items()
     }
 
 
 def test_without_a_bug_nothing_is_found(database: Database, questions: Questions) -> None:
-    for one in questions.values():
+    for one in {(one.text, one.as_of, one.relations): one for one in questions.values()}.values():
         assert not list(judge.differences(database, one))
 
 
