@@ -321,10 +321,10 @@ def test_what_is_compared_reads_as_a_noun() -> None:
 
 
 FIELDS = [
-    f"{entity.name}.{field.name}"
-    + (" = 3" if field.type.kind is Kind.DAYS else "" if field.type.kind is Kind.FLAG else " IS MISSING")
+    f"{entity.name}.{field.name}{test}"
     for entity in CATALOG.entities.values()
     for field in entity.fields.values()
+    for test in {Kind.DAYS: (" = 3", " IS MISSING"), Kind.FLAG: ("",)}.get(field.type.kind, (" IS MISSING",))
 ]
 
 
