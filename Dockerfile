@@ -1,14 +1,17 @@
-# The packages of the lock, without the tools of development; every file's hash is the lock's.
+# The packages of the lock, without the tools of development. Nothing is installed whose hash the lock does not have,
+# the installer included.
 FROM python:3.13-slim AS build
-RUN pip install --no-cache-dir uv
 WORKDIR /src
 COPY pyproject.toml requirements.lock ./
-RUN uv venv /opt/duelist \
-    && uv pip install --no-cache --python /opt/duelist --requirements pyproject.toml --constraints requirements.lock
+RUN sed -n '/^uv==/,/# via/p' requirements.lock > installer.lock \
+    && pip install --no-cache-dir --require-hashes --requirement installer.lock
+RUN uv venv /opt/duelist && uv pip install --no-cache --python /opt/duelist --require-hashes \
+    --requirements pyproject.toml --constraints requirements.lock
 COPY app app
 COPY dsl dsl
 COPY migrations migrations
-RUN uv pip install --no-cache --python /opt/duelist --no-deps --build-constraints requirements.lock .
+RUN uv pip install --no-cache --python /opt/duelist --no-deps \
+    --build-constraints requirements.lock --require-build-hashes .
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --home-dir /var/lib/duelist --create-home duelist

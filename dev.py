@@ -39,6 +39,10 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / "duelist-stamp"
 LOCK = ROOT / "requirements.lock"
 
+# Tools that look at the lock from outside run in environments of their own, not in that of the product.
+TOOL = [str(BIN / "uv"), "tool", "run", "--from"]
+PIP_AUDIT, CYCLONEDX = "pip-audit==2.10.1", "cyclonedx-bom==7.5.0"
+
 
 def run(arguments: list[str]) -> NoReturn:
     """serve the product over an embedded PostgreSQL with the sample ledger"""
@@ -75,12 +79,33 @@ def update(arguments: list[str]) -> NoReturn:
     sys.exit(0)
 
 
+def mutants(arguments: list[str]) -> NoReturn:
+    """break dsl/ in small ways, one by one, and see which the tests find"""
+    hand_over([PYTHON, "-m", "tests.mutants", *arguments])
+
+
+def audit(arguments: list[str]) -> NoReturn:
+    """ask PyPI whether a locked package has a known vulnerability"""
+    refuse(arguments, "audit")
+    # A package that cannot be asked about is an error too, so that no answer never looks like a good one.
+    hand_over([*TOOL, PIP_AUDIT, "pip-audit", "--strict", "--disable-pip", "--require-hashes", "-r", LOCK.name])
+
+
+def sbom(arguments: list[str]) -> NoReturn:
+    """write sbom.json, the locked packages as CycloneDX"""
+    refuse(arguments, "sbom")
+    about = ["--pyproject", "pyproject.toml", "--output-reproducible", "-o", "sbom.json"]
+    hand_over([*TOOL, CYCLONEDX, "cyclonedx-py", "requirements", LOCK.name, *about])
+
+
 def bench(arguments: list[str]) -> NoReturn:
     """measure ratios: queries, text to SQL, HTTP, import, memory, growth"""
     hand_over([PYTHON, "-m", "app.bench", *arguments])
 
 
-VERBS: dict[str, Callable[[list[str]], NoReturn]] = {verb.__name__: verb for verb in (run, test, lint, update, bench)}
+VERBS: dict[str, Callable[[list[str]], NoReturn]] = {
+    verb.__name__: verb for verb in (run, test, lint, update, bench, mutants, audit, sbom)
+}
 
 
 def main(arguments: list[str]) -> None:
@@ -135,7 +160,10 @@ def install() -> None:
     say("fetching uv, the faster installer")
     uv = [str(BIN / "uv"), "pip", "install", "--quiet", "--python", str(PYTHON)]
     pip = [*pip_command(), "install", "--quiet", "--disable-pip-version-check"]
-    if not (succeeds([*pip, "uv"]) and install_with(uv)):
+    alone = VENV / "uv.lock"
+    alone.write_text(entry_of("uv", LOCK.read_text()))
+    fetched = alone.stat().st_size > 0 and succeeds([*pip, "--require-hashes", "-r", str(alone)])
+    if not (fetched and install_with(uv)):
         say("uv cannot do it here, going on with pip (slower)")
         if not install_with(pip):
             sys.exit("dev.py: the packages could not be installed; the lines above say why")
@@ -172,6 +200,12 @@ def one_at_a_time() -> Iterator[None]:
     with (ROOT / "dev.py").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def entry_of(package: str, lock: str) -> str:
+    """The lines of one package, with its hashes."""
+    found = re.search(rf"^{re.escape(package)}==.*\n(?:\s.*\n)*", lock, re.M)
+    return found[0] if found else ""
 
 
 def addresses_in(lock: str) -> list[str]:

@@ -2,8 +2,10 @@
 
 import pytest
 
+from app.models import metadata
 from dsl import CATALOG, analyze
 from dsl.catalog import Entity, Field
+from dsl.frames import columns_of
 from dsl.operators import written_for
 from dsl.types import Kind
 
@@ -112,3 +114,13 @@ def test_a_field_can_be_asked_about(entity: Entity, field: Field) -> None:
 
 def test_custom_fields_are_told_apart_by_their_prefix() -> None:
     assert not [field.name for _, field in FIELDS if "." in field.name]
+
+
+@each_field
+def test_what_is_required_is_never_missing_in_the_database(entity: Entity, field: Field) -> None:
+    """Of fields that are one column. Sums of money may lack a rate, and an empty set is missing."""
+    read = columns_of(field)
+    table = metadata.tables[entity.metrics or "" if read.metrics else entity.relation.removesuffix("_current")]
+    is_sum = field.type.kind is Kind.MONEY and read.metrics
+    if read.row | read.metrics == {field.name} and not is_sum and field.type.kind is not Kind.SET:
+        assert field.required == (not table.c[field.name].nullable)

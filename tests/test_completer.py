@@ -1,7 +1,9 @@
 """Completion offers what may stand at the cursor: each offer leads on to a filter that is accepted."""
 
+import os
 import random
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from dsl import CATALOG, FilterError, analyze
 from dsl.catalog import Custom, custom_type, with_custom
 from dsl.checker import Level
-from dsl.completer import Completion, complete
+from dsl.completer import Completion, Item, complete
 from dsl.parser import open_pieces
 from dsl.types import MONEY, Kind
 from tests.test_parser import HOSTILE, mutated
@@ -258,3 +260,26 @@ def test_any_text_and_cursor(text: str, cursor: int) -> None:
 @pytest.mark.parametrize("text", [*HOSTILE, "x" * 20_000], ids=lambda text: repr(text)[:24])
 def test_hostile_text(text: str) -> None:
     check_offers(text, len(text), "customer")
+
+
+RECORDED = Path(__file__).with_name("completions.txt")
+
+
+def test_what_is_said_of_each_item_is_as_recorded() -> None:
+    """`DUELIST_UPDATE=1` rewrites the file; the difference is to be read."""
+    found = "\n".join(
+        "\n".join([marked, *map(said_of, at(marked).items)])
+        for marked in RECORDED.read_text().splitlines()
+        if not marked.startswith(" ")
+    )
+    if os.environ.get("DUELIST_UPDATE"):
+        RECORDED.write_text(f"{found}\n")
+    assert RECORDED.read_text() == f"{found}\n"
+
+
+def said_of(item: Item) -> str:
+    return f"  {item.kind:<9}{item.insert!r} {item.label}{item.help and f' - {item.help}'}"
+
+
+def test_none_is_no() -> None:
+    assert offered("NONE |") == offered("NO |") != []

@@ -97,17 +97,11 @@ def test_every_stage_of_the_filter_is_as_recorded(database: Database, company: C
 
 
 def sections(query: Query, database: Database, company: Company) -> Iterator[str]:
-    analysis, is_past = query.analysis, query.as_of < DAY
-    yield f"--- canonical\n{analysis.canonical}"
-    yield f"--- english\n{english(analysis.lowered, query.as_of)}"
-    if warnings := warn(analysis, several_currencies=True, past=is_past):
-        yield "\n".join(["--- warnings", *(f"{warning.code}: {warning.message}" for warning in warnings)])
-    question = Question(company.company_id, query.as_of, Relations.HISTORIC if is_past else Relations.KEPT)
-    root = analysis.lowered.root
-    always = {name: (root, root.entity.fields[name]) for name in ("source_id", "name")}
-    page = rows_statement(analysis.lowered, question, always | analysis.named_fields)
-    yield f"--- sql\n{written(page)}"
+    question = question_of(query, company.company_id)
+    page = page_of(query, question)
+    yield from sections_without_rows(query, question)
     members = ["customer"] if query.level == "group" else []
+    analysis = query.analysis
     filters = [
         analysis.lowered,
         *(matching_rows(analysis, OF_SAMPLE, name) for name in (*members, "invoice", "payment")),
@@ -119,10 +113,29 @@ def sections(query: Query, database: Database, company: Company) -> Iterator[str
             plural: connection.execute(count.sql.encode(), count.parameters).fetchall()[0][0]
             for plural, count in counts.items()
         }
-    assert len(rows) == found[root.entity.plural]
+    assert len(rows) == found[analysis.lowered.root.entity.plural]
     yield "--- rows\n" + ", ".join(f"{plural} {count}" for plural, count in found.items())
     if rows:
         yield " ".join([*(str(row[0]) for row in rows[:SHOWN]), *["…"] * (len(rows) > SHOWN)])
+
+
+def sections_without_rows(query: Query, question: Question) -> Iterator[str]:
+    analysis = query.analysis
+    yield f"--- canonical\n{analysis.canonical}"
+    yield f"--- english\n{english(analysis.lowered, query.as_of)}"
+    if warnings := warn(analysis, several_currencies=True, past=query.as_of < DAY):
+        yield "\n".join(["--- warnings", *(f"{warning.code}: {warning.message}" for warning in warnings)])
+    yield f"--- sql\n{written(page_of(query, question))}"
+
+
+def question_of(query: Query, company_id: int) -> Question:
+    return Question(company_id, query.as_of, Relations.HISTORIC if query.as_of < DAY else Relations.KEPT)
+
+
+def page_of(query: Query, question: Question) -> Statement:
+    root = query.analysis.lowered.root
+    always = {name: (root, root.entity.fields[name]) for name in ("source_id", "name")}
+    return rows_statement(query.analysis.lowered, question, always | query.analysis.named_fields)
 
 
 def written(statement: Statement) -> str:

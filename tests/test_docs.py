@@ -66,3 +66,11 @@ def test_examples_of_the_catalog_are_accepted() -> None:
             assert field.type.kind is Kind.FLAG or written_for(field.type)
             if field.example:
                 analyze(f"{entity.name}.{field.name} {field.example}", CATALOG)
+
+
+def test_whatever_the_threat_model_names_exists() -> None:
+    page = re.sub(r"<!--.*?-->", "", (DOCS.parent / "SECURITY.md").read_text(), flags=re.DOTALL)
+    named = set(re.findall(r"`((?:app|dsl|tests|migrations)/[\w/.]*)`", page))
+    assert len(named) > 30
+    assert not {name for name in named if not (DOCS.parent / name).exists()}
+    assert [f"API{number}" for number in range(1, 11)] == re.findall(r"\*\*(API\d+) ", page)

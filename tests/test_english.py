@@ -1,5 +1,6 @@
 """Filters that differ in meaning never read the same."""
 
+import os
 import random
 import re
 from collections import defaultdict
@@ -7,15 +8,16 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, cast, get_args
 
 import pytest
 
 from dsl import CATALOG, FilterError, analyze, ast, everyone, typed
 from dsl.checker import Level
-from dsl.explainer import english
+from dsl.explainer import english, english_operand
 from dsl.formatter import format_filter
-from dsl.types import FLAG
+from dsl.types import FLAG, Kind
 from tests.oracle.evaluator import matches
 from tests.oracle.generate import random_case, random_filter
 from tests.oracle.metrics import TO_MANY, World
@@ -307,3 +309,29 @@ def _in_a_block(condition: ast.Condition, rng: random.Random) -> ast.Condition |
     if not entities:
         return None
     return ast.Block(rng.choice(("ANY", "NO", "ALL")), str(rng.choice(entities)), condition)
+
+
+def test_what_is_compared_reads_as_a_noun() -> None:
+    compared = analyze("customer.balance_due + customer.prepayments > 1 AND customer.strike > 2", CATALOG).lowered
+    sums, strike = (next(iter(typed.children(test))) for test in typed.children(compared.condition))
+    assert english_operand(cast(typed.Operand, strike), compared.root, DAY) == "strike"
+    assert english_operand(cast(typed.Operand, sums), compared.root, DAY) == (
+        "its balance due (not yet overdue) plus its amount of prepayments"
+    )
+
+
+FIELDS = [
+    f"{entity.name}.{field.name}{test}"
+    for entity in CATALOG.entities.values()
+    for field in entity.fields.values()
+    for test in {Kind.DAYS: (" = 3", " IS MISSING"), Kind.FLAG: ("",)}.get(field.type.kind, (" IS MISSING",))
+]
+
+
+def test_each_field_reads_as_recorded() -> None:
+    """`DUELIST_UPDATE=1` rewrites the file; the difference is to be read."""
+    path = Path(__file__).with_name("fields.txt")
+    found = "".join(f"{text}: {said(text)}\n{said(f'NOT {text}')}\n" for text in FIELDS)
+    if os.environ.get("DUELIST_UPDATE"):
+        path.write_text(found)
+    assert path.read_text() == found

@@ -91,6 +91,32 @@ def test_every_fix_removes_its_error_and_makes_no_other(path: Path) -> None:
             assert after <= before - Counter([(problem.code, problem.message)]), mended.filter
 
 
+def test_segments_are_nested_no_deeper_than_can_be_read() -> None:
+    nested = {f"Level {deep}": f"customer IN SEGMENT 'Level {deep + 1}'" for deep in range(1, 5)}
+    vocabulary = with_segments(OF_SAMPLE, nested | {"Level 5": "customer.strike = 1"})
+    analyze("customer IN SEGMENT 'Level 2'", vocabulary)
+    with pytest.raises(FilterError) as refused:
+        analyze(text := "customer.rating = 'D' AND customer IN SEGMENT 'Level 1'", vocabulary)
+    [problem] = refused.value.diagnostics
+    assert (problem.code, problem.message) == ("too-large", "Segments can be nested 4 times at most.")
+    assert text[problem.span.start : problem.span.end] == "'Level 1'"
+
+
+def test_a_parameter_has_no_more_values_than_a_list() -> None:
+    with pytest.raises(FilterError) as refused:
+        analyze("customer.name IN ($names)", OF_SAMPLE, parameters={"names": ["x"] * 1_001})
+    assert [problem.code for problem in refused.value.diagnostics] == ["too-large"]
+
+
+def test_a_flag_that_may_be_missing_is_flipped_with_the_missing() -> None:
+    with pytest.raises(FilterError) as refused:
+        analyze(text := "invoice.balance > 1 AND NOT (invoice.is_open OR group.chasing_paused)", OF_SAMPLE)
+    [problem] = refused.value.diagnostics
+    assert problem.fixes[0].apply(text) == (
+        "invoice.balance > 1 AND invoice.is_open = false AND group.chasing_paused != true"
+    )
+
+
 def test_every_code_has_a_file() -> None:
     shown = {problem.code for path in FILES for problem in Case.read(path).problems()}
     assert set(codes()) <= shown

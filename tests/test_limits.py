@@ -29,7 +29,7 @@ from app.queries import answers
 from app.settings import Settings
 from dsl import CATALOG, analyze
 from dsl.statements import Statement, count_statement, rows_statement
-from tests.served import api_of, client_of
+from tests.served import api_of, as_service, client_of
 
 TRIALS = int(os.environ.get("DUELIST_TRIALS", "300"))
 SEED = int(os.environ.get("DUELIST_SEED", "1"))
@@ -70,12 +70,13 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def served(url: str, folder: Path, **settings: object) -> Iterator[int]:
     """Its port. A real server, for only a socket can be hung up."""
-    app = create_app(Settings.model_validate({"data_dir": folder, "worker": False, **settings}), url)
+    app = create_app(Settings.model_validate({"data_dir": folder, "worker": False, **settings}), as_service(url))
     with socket.create_server(("127.0.0.1", 0), backlog=200) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
         thread = Thread(target=server.run, args=([listener],))
         thread.start()
         while not server.started:
+            assert thread.is_alive()
             time.sleep(0.01)
         try:
             yield listener.getsockname()[1]

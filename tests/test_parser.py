@@ -304,6 +304,8 @@ def test_what_is_well_formed_is_read_around_an_error() -> None:
 def test_limits(limits: Limits, text: str, over: str) -> None:
     assert not problems(text, limits)
     assert [found.code for found in problems(over, limits)] == ["too-large"]
+    with pytest.raises(FilterError):
+        parse(over, limits)
 
 
 def test_the_limits_of_the_language() -> None:

@@ -16,7 +16,7 @@ from app.database import Database
 from app.main import create_app
 from app.serving import web_server
 from app.settings import Settings
-from tests.served import company_with
+from tests.served import as_service, company_with
 from tests.test_mutated_bodies import LEDGER
 
 BODY = b'{"filter": "invoice.balance > 1"}'
@@ -26,7 +26,7 @@ BODY_SECONDS = 1.0
 @pytest.fixture(scope="module")
 def port(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     settings = {"data_dir": tmp_path_factory.mktemp("data"), "worker": False, "body_timeout_seconds": BODY_SECONDS}
-    server = web_server(create_app(Settings.model_validate(settings), database_url, page_key="the key"))
+    server = web_server(create_app(Settings.model_validate(settings), as_service(database_url), page_key="the key"))
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.MonkeyPatch.context() as patch:
         patch.setattr(receiving, "HEAD_SECONDS", 1.0)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

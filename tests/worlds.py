@@ -68,7 +68,11 @@ def load(database: Database, seed: int, *, own: bool = False) -> Loaded:
     """`own`: with fields of the company's own, defined before the import or after it."""
     made = random_case(random.Random(seed), TODAY)
     company = replace(made.company, name=f"{made.company.name} {seed}")
-    case = replace(made, company=company)
+    return load_case(database, replace(made, company=company), seed, own=own)
+
+
+def load_case(database: Database, case: Case, seed: int = 0, *, own: bool = False) -> Loaded:
+    company = case.company
     with database.owner() as connection:
         row = connection.execute(
             "INSERT INTO company (name, country, base_currency, time_zone)"
