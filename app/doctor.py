@@ -20,6 +20,7 @@ from app.embedded import OLDEST_MAJOR, EmbeddedError
 from app.kept import kept_day
 from app.migrate import is_usable, newest, revision_of
 from app.models import metadata
+from app.roles import login_role, powers_of
 from app.settings import Settings, misspelled
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -86,7 +87,7 @@ def _of_the_database(settings: Settings, url: str) -> Iterator[Finding]:
     with psycopg.connect(url, connect_timeout=5, autocommit=True) as connection:
         yield _version(connection)
         yield _clock(connection)
-        yield _role(connection, embedded=settings.database_url is None)
+        yield _role(settings)
         migrated = _migrated(connection)
         yield migrated
         if migrated.verdict == "fail":
@@ -133,39 +134,18 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class LoginRole:
-    """The role that the service logs in as. Row-level security does not bind the first two kinds."""
-
-    name: str
-    is_superuser: bool
-    bypasses_rls: bool
-    owns_tables: bool
-
-
-def login_role(connection: Connection) -> LoginRole:
-    [row] = connection.execute(_LOGIN_ROLE).fetchall()
-    return LoginRole(*row)
-
-
-_LOGIN_ROLE: LiteralString = """
-    SELECT rolname, rolsuper, rolbypassrls, EXISTS (
-        SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relowner = r.oid)
-    FROM pg_roles AS r WHERE rolname = session_user
-"""
-
-
-def _role(connection: Connection, *, embedded: bool) -> Finding:
-    role = login_role(connection)
-    if embedded:
-        return Finding("role", "ok", f"'{role.name}' of the embedded database, which only this machine reaches")
-    mend = "duelist role create, and log in as that role"
-    if role.is_superuser or role.bypasses_rls:
-        what = "is a superuser" if role.is_superuser else "bypasses row-level security"
-        return Finding("role", "fail", f"'{role.name}' {what}: only the statements keep companies apart", mend)
-    if role.owns_tables:
-        return Finding("role", "warn", f"'{role.name}' owns the tables, and could take their protection away", mend)
-    return Finding("role", "ok", f"'{role.name}' has no way around row-level security")
+def _role(settings: Settings) -> Finding:
+    """That of the service, and not that of the commands."""
+    if settings.database_url is None:
+        return Finding("role", "ok", "the service makes its own in the embedded database")
+    with psycopg.connect(settings.database_url.get_secret_value(), connect_timeout=5, autocommit=True) as connection:
+        name = login_role(connection)
+        powers = powers_of(connection, name)
+    if powers:
+        return Finding(
+            "role", "fail", f"the service would not log in as '{name}', which {powers}", "duelist role create"
+        )
+    return Finding("role", "ok", f"'{name}' has no way around row-level security")
 
 
 def _migrated(connection: Connection) -> Finding:
@@ -184,19 +164,20 @@ _UNPROTECTED: LiteralString = """
         AND pg_get_expr(p.polqual, p.polrelid) = '(company_id = (current_setting(''app.company_id''::text))::bigint)'
         AND pg_get_expr(p.polwithcheck, p.polrelid) = pg_get_expr(p.polqual, p.polrelid)
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname = ANY (%s)
-        AND NOT (c.relrowsecurity AND (c.relforcerowsecurity OR c.relname = 'company') AND p.oid IS NOT NULL
-            AND (SELECT count(*) FROM pg_policy AS other WHERE other.polrelid = c.oid AND other.polpermissive) = 1)
+        AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND p.oid IS NOT NULL
+            AND (SELECT count(*) FROM pg_policy AS other WHERE other.polrelid = c.oid AND other.polpermissive
+                AND other.polroles <> ARRAY[c.relowner]) = 1)
     ORDER BY 1
 """
 
 
 def _unprotected(connection: Connection) -> Iterator[tuple[str, str]]:
-    """Only company is not forced, so that its owner can list it. A second policy would allow more."""
+    """A second policy would allow more; but the owner's own, for the table of companies."""
     for (table,) in connection.execute(_UNPROTECTED, [list(metadata.tables)]).fetchall():
-        force = "" if table == "company" else ", FORCE ROW LEVEL SECURITY"
         yield (
             f"{table} is not protected",
-            f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY{force}; its policy same_company as in migrations/",
+            f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+            " its policy same_company as in migrations/",
         )
 
 

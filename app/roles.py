@@ -54,10 +54,10 @@ def refuse_unsafe_url(url: str) -> None:
 
 
 def refuse_unsafe(connection: Connection) -> None:
-    role = str(_one(connection, "SELECT session_user"))
-    if powers := _powers(connection, role):
+    role = login_role(connection)
+    if powers := powers_of(connection, role):
         raise UnsafeDatabase(
-            f"the service may not log in as '{role}', which {_and_more(powers)}: companies would be kept apart by"
+            f"the service may not log in as '{role}', which {powers}: companies would be kept apart by"
             " nothing but its own care. Make a role for it with: duelist role create (it needs the URL of the tables'"
             " owner, as DUELIST_OWNER_DATABASE_URL or DUELIST_DATABASE_URL, and prints the settings to use)"
         )
@@ -68,6 +68,16 @@ def refuse_unsafe(connection: Connection) -> None:
             "row-level security does not hold for everything in the database; run duelist migrate, and if that does"
             f" not mend it, as the owner: {' '.join(mending)}"
         )
+
+
+def login_role(connection: Connection) -> str:
+    return str(_one(connection, "SELECT session_user"))
+
+
+def powers_of(connection: Connection, role: str) -> str:
+    """What the role could do beyond one company's rows; nothing, for the service's."""
+    powers = [str(power) for (power,) in connection.execute(_POWERS, {"role": role})]
+    return " and ".join(powers[:2]) + (f" (and {len(powers) - 2} more)" if len(powers) > 2 else "")
 
 
 def make_role(owner_url: str, name: str, password: str | None = None) -> str:
@@ -89,8 +99,8 @@ def make_role(owner_url: str, name: str, password: str | None = None) -> str:
             connection.execute(
                 sql.SQL("ALTER ROLE {} SET citus.propagate_set_commands = 'local'").format(sql.Identifier(name))
             )
-        if powers := _powers(connection, name):
-            raise UnsafeDatabase(f"the role '{name}' {_and_more(powers)}; take that away, or choose another name")
+        if powers := powers_of(connection, name):
+            raise UnsafeDatabase(f"the role '{name}' {powers}; take that away, or choose another name")
     return _with_login(owner_url, name, password)
 
 
@@ -168,19 +178,11 @@ _UNPROTECTED: LiteralString = """
 """
 
 
-def _powers(connection: Connection, role: str) -> list[str]:
-    return [str(power) for (power,) in connection.execute(_POWERS, {"role": role})]
-
-
 def _mend(connection: Connection, name: str) -> None:
     columns = sql.SQL(", ").join(sql.SQL(test) for test in _ATTRIBUTES.values())
     [row] = connection.execute(sql.SQL("SELECT {} FROM pg_roles WHERE rolname = %s").format(columns), [name]).fetchall()
     if wrong := [sql.SQL(word) for word, right in zip(_ATTRIBUTES, row, strict=True) if not right]:
         connection.execute(sql.SQL("ALTER ROLE {} {}").format(sql.Identifier(name), sql.SQL(" ").join(wrong)))
-
-
-def _and_more(powers: list[str]) -> str:
-    return " and ".join(powers[:2]) + (f" (and {len(powers) - 2} more)" if len(powers) > 2 else "")
 
 
 def _one(connection: Connection, question: LiteralString, *parameters: object) -> object:

@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import sqlalchemy as sa
 from psycopg import sql
 
 from app.database import Connection, Database
@@ -30,7 +31,8 @@ def collide(database: Database, company_id: int, day: date) -> None:
 
 def _ids(table: str) -> dict[str, str]:
     """The columns that hold an id, each with the table that the id is of."""
-    own = {"id": table} if "id" in metadata.tables[table].columns else {}
+    columns = metadata.tables[table].columns
+    own = {"id": table} if "id" in columns and isinstance(columns["id"].type, sa.BigInteger) else {}
     referring = {
         name: "customer" if element.column.name == "customer_id" else element.column.table.name
         for constraint in metadata.tables[table].foreign_key_constraints

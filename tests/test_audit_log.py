@@ -336,9 +336,9 @@ def test_refused_runs_go_when_they_are_old(api: Api, database: Database, company
     made = run_n(database, company, number, [900, 10])
     with database.transaction(company.company_id, write=True) as connection:
         connection.execute("""
-            INSERT INTO run (company_id, workflow_id, workflow_version, as_of, level, filter, english, segments,
+            INSERT INTO run (company_id, id, workflow_id, workflow_version, as_of, level, filter, english, segments,
                 respect_pauses, counts, refusal, request, started_at, started_by)
-            SELECT company_id, workflow_id, workflow_version, as_of, level, filter, '', segments, respect_pauses,
+            SELECT company_id, 1000000 + id, workflow_id, workflow_version, as_of, level, filter, '', segments, respect_pauses,
                 '{}', '{"code": "x"}', request, started_at, 'schedule' FROM run WHERE id = ANY (%s)
         """, [made])  # fmt: skip
     purge_old_runs(database, Settings(keep_runs_days=DAYS))
@@ -367,7 +367,7 @@ def test_other_companies_keep_theirs(api: Api, database: Database, company: Comp
     made = run_n(database, other, workflows.create(database, other, edited, "us").id, [900, 800, 700])
     number = workflow(api, "mine")
     mine = run_n(database, company, number, [900, 800, 700])
-    assert not workflows.purge(database, company, made[0], "us", timeout_ms=0)
+    assert not workflows.purge(database, company, max(mine) + 1, "us", timeout_ms=0)
     before = datetime.now(UTC) - timedelta(days=DAYS)
     assert {run for run, _ in workflows.old_runs(database, other, before)} == {made[0]}
     assert mine[0] in {run for run, _ in workflows.old_runs(database, company, before)}

@@ -21,7 +21,7 @@ from app.doctor import Finding
 from app.migrate import newest
 from app.planner import refresh_statistics
 from app.settings import Settings
-from tests.served import company_with
+from tests.served import SERVICE, as_service, company_with
 
 LEDGER = {"customers": "source_id,name,currency\nC1,One,EUR\n"}
 SCHEMA = ["row-level security", "views", "audit log", "indexes", "statistics", "kept metrics", "companies"]
@@ -149,39 +149,17 @@ def test_tables_that_were_never_analyzed(server_url: str, template: str, tmp_pat
         assert (found.verdict, found.message, found.mend) == ("warn", "company was never analyzed", "ANALYZE company")
 
 
-@pytest.mark.parametrize(
-    ("rights", "verdict", "said"),
-    [
-        ("SUPERUSER", "fail", "is a superuser"),
-        ("BYPASSRLS", "fail", "bypasses row-level security"),
-        ("IN ROLE duelist_app", "ok", "has no way around"),
-    ],
-)
-def test_login_roles(server_url: str, database_url: str, rights: str, verdict: str, said: str) -> None:
-    name = f"duelist_login_{os.getpid()}"
-    with psycopg.connect(server_url, autocommit=True) as server:
-        server.execute(f"CREATE ROLE {name} LOGIN {rights}".encode())
-        try:
-            with psycopg.connect(database_url) as connection:
-                connection.execute(f"SET SESSION AUTHORIZATION {name}".encode())
-                found = doctor._role(connection, embedded=False)
-        finally:
-            server.execute(f"DROP ROLE {name}".encode())
-    assert found.verdict == verdict
-    assert said in found.message
+def test_the_role_of_the_service(examined: Examined) -> None:
+    assert (found := examined()["role"]).verdict == "fail"
+    assert "is a superuser" in found.message
+    assert found.mend == "duelist role create"
 
 
-def test_the_owner_of_the_tables(database_url: str, server_url: str) -> None:
-    name = f"duelist_owning_{os.getpid()}"
-    with psycopg.connect(server_url, autocommit=True) as server:
-        server.execute(f"CREATE ROLE {name} LOGIN".encode())
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        [(own,)] = connection.execute("SELECT current_user").fetchall()
-        connection.execute(f"ALTER TABLE activity OWNER TO {name}; SET SESSION AUTHORIZATION {name}".encode())
-        found = doctor._role(connection, embedded=False)
-        connection.execute(f'RESET SESSION AUTHORIZATION; ALTER TABLE activity OWNER TO "{own}"'.encode())
-        connection.execute(f"DROP ROLE {name}".encode())
-    assert (found.verdict, found.mend) == ("warn", "duelist role create, and log in as that role")
+def test_a_role_without_powers(database_url: str, tmp_path: Path) -> None:
+    urls = {"database_url": as_service(database_url), "owner_database_url": database_url}
+    settings = Settings.model_validate({**urls, "data_dir": tmp_path})
+    [found] = [finding for finding in doctor.examine(settings) if finding.check == "role"]
+    assert (found.verdict, found.message) == ("ok", f"'{SERVICE}' has no way around row-level security")
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,11 @@ from app.errands import ERRAND, Ended, Errand
 from app.main import create_app
 from app.migrate import migrate
 from app.queries import answers
+from app.roles import make_role
 from app.settings import Settings
 from dsl import CATALOG, analyze
 from dsl.statements import Statement, count_statement, rows_statement
-from tests.served import api_of, as_service, client_of
+from tests.served import SERVICE, api_of, as_service, client_of
 
 TRIALS = int(os.environ.get("DUELIST_TRIALS", "300"))
 SEED = int(os.environ.get("DUELIST_SEED", "1"))
@@ -249,13 +250,16 @@ def test_a_deadline_is_kept(database_url: str, database: Database, firms: list[C
         soon(lambda: clean(database_url))
 
 
-def test_a_request_that_is_sent_too_slowly(database_url: str, tmp_path: Path) -> None:
+def test_a_request_that_is_sent_too_slowly(
+    database_url: str, database: Database, firms: list[Company], tmp_path: Path
+) -> None:
+    key = auth.create_key(database, firms[0], "read")
     with (
         served(database_url, tmp_path, deadline_seconds=0.5, pool_timeout_seconds=0.4) as port,
         socket.create_connection(("127.0.0.1", port)) as client,
     ):
         client.sendall(b"POST /v1/format HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
-        client.sendall(b"Content-Length: 10\r\n\r\n{")
+        client.sendall(f"Authorization: Bearer {key}\r\nContent-Length: 10\r\n\r\n{{".encode())
         assert client.recv(100).startswith(b"HTTP/1.1 408 ")
 
 
@@ -429,6 +433,7 @@ def fragile() -> Iterator[tuple[str, int]]:
         embedded.running(Path(folder), durable=False) as url,
     ):
         migrate(url)
+        make_role(url, SERVICE, SERVICE)
         yield url, int((Path(folder) / "postgres" / "postmaster.pid").read_text().splitlines()[0])
 
 
