@@ -338,8 +338,8 @@ def test_refused_runs_go_when_they_are_old(api: Api, database: Database, company
         connection.execute("""
             INSERT INTO run (company_id, id, workflow_id, workflow_version, as_of, level, filter, english, segments,
                 respect_pauses, counts, refusal, request, started_at, started_by)
-            SELECT company_id, 1000000 + id, workflow_id, workflow_version, as_of, level, filter, '', segments, respect_pauses,
-                '{}', '{"code": "x"}', request, started_at, 'schedule' FROM run WHERE id = ANY (%s)
+            SELECT company_id, 1000000 + id, workflow_id, workflow_version, as_of, level, filter, '', segments,
+                respect_pauses, '{}', '{"code": "x"}', request, started_at, 'schedule' FROM run WHERE id = ANY (%s)
         """, [made])  # fmt: skip
     purge_old_runs(database, Settings(keep_runs_days=DAYS))
     assert len(runs_of(database, company, number)) == 3
