@@ -218,7 +218,7 @@ def look(
     company: int,
     *,
     as_of: str = "",
-    timeout: str = "15s",
+    timeout: str = "5s",
     isolation: str = "repeatable read",
 ) -> None:
     """The settings are as of a connection that nobody has used, and all rows are the company's own."""
