@@ -6,6 +6,7 @@
 from collections.abc import Generator
 from contextlib import closing
 from datetime import datetime
+from itertools import chain
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -42,8 +43,7 @@ def exported(
     with closing(chunks):
         first = next(chunks, b"")
         note_alone(database, company_id, who, "exported", subject, **detail)
-        yield first
-        yield from chunks
+        yield from chain([first] if first else [], chunks)
 
 
 def listed(database: Database, company_id: int, limit: int, before: UUID | None = None) -> list[Document]:

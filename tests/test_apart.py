@@ -218,11 +218,12 @@ def look(
     company: int,
     *,
     as_of: str = "",
-    timeout: str = "5s",
+    timeout: str | None = None,
     isolation: str = "repeatable read",
 ) -> None:
     """The settings are as of a connection that nobody has used, and all rows are the company's own."""
-    assert connection.execute(SETTINGS).fetchall() == [(str(company), as_of, timeout, isolation, "duelist_app")]
+    limit = timeout or ("15s" if as_of else "5s")
+    assert connection.execute(SETTINGS).fetchall() == [(str(company), as_of, limit, isolation, "duelist_app")]
     found = connection.execute(ROWS_BY_COMPANY).fetchall()
     assert found == [(company, EXPECTED[company])]
 

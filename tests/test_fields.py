@@ -296,7 +296,7 @@ def test_a_set_may_be_a_list_in_json(database: Database, company: Company, api: 
         ("customer/x", {"type": "text", "label": ""}, "label"),
         ("customer/x", {"type": "text", "label": 'the "x"'}, "quotation mark"),
         ("customer/x", {"type": "text", "label": "x\ny"}, "printable"),
-        ("customer/x", {"type": "text", "label": "\ud800"}, "printable"),
+        ("customer/x", {"type": "text", "label": "\x07"}, "printable"),
         ("customer/x", {"type": "text", "choices": ["a"]}, "only a choice"),
         ("customer/x", {"type": "flag", "ordered": True}, "only a choice"),
         ("customer/x", {"type": "choice"}, "1 to 200"),
