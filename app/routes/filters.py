@@ -97,6 +97,12 @@ def check(asked: queries.Dated, caller: Reader, request: Request) -> Response:
     return answer(queries.checked(asked, caller.company, ledger))
 
 
+@filters.post("/parts")
+def parts(asked: queries.InParts, caller: Reader) -> Response:
+    """A filter told apart into the conditions of its parts, or put together from them."""
+    return answer(queries.in_parts(asked, caller.company))
+
+
 @filters.post("/complete")
 def complete(asked: queries.Completing, caller: Reader) -> Response:
     """What may stand at a place of a filter that is being written."""
@@ -107,6 +113,12 @@ def complete(asked: queries.Completing, caller: Reader) -> Response:
 def funnel(asked: queries.Dated, caller: Reader, request: Request) -> Response:
     """What each condition of a filter does by itself, one after the other, and through missing values."""
     return answer(queries.funnel(request.app.state.reads, caller.company, asked))
+
+
+@filters.post("/aging")
+def aging(asked: queries.Dated, caller: Reader, request: Request) -> Response:
+    """What the selected customers owe, by how late it is, in the base currency."""
+    return answer(queries.aging(request.app.state.reads, caller.company, asked))
 
 
 @filters.post("/forecast")
