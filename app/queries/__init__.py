@@ -3,7 +3,7 @@
 from app.asked import Asked, Asking, Completing, Dated, Exporting, Kind, Paged, ask
 from app.queries.aging import aging
 from app.queries.answers import Format, Ledger, export, ledger_of, preview, rows_of
-from app.queries.catalog import described
+from app.queries.catalog import company_of, described
 from app.queries.cursors import Cursors
 from app.queries.forecast import Forecasting, forecast
 from app.queries.funnel import funnel
@@ -30,6 +30,7 @@ __all__ = [
     "aging",
     "ask",
     "checked",
+    "company_of",
     "compiled",
     "completed",
     "described",

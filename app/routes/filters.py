@@ -128,6 +128,12 @@ def forecast(asked: queries.Forecasting, caller: Reader, request: Request) -> Re
     return answer(queries.forecast(state.reads, caller.company, asked, timeout_ms=state.settings.export_timeout_ms))
 
 
+@filters.get("/company")
+def company(caller: Reader) -> Response:
+    """Whose ledger the key opens: name, base currency, time zone, today, and what the key may do."""
+    return answer(queries.company_of(caller.company) | {"scope": caller.scope})
+
+
 @filters.get("/catalog")
 def catalog(caller: Reader) -> Response:
     """Every entity, field and operator."""
