@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { FieldPicker, capital } from "./FieldPicker";
 import { type Line, type Section, addLine, changeLine, lines, partOf, removeLine, shapeOf, target, targets, whole, wrong } from "./conditions";
 import { type Field, fieldAt } from "./catalog";
-import { checked, filter, level } from "./question";
+import { level } from "./question";
 import { ValueControl, firstValues } from "./values/ValueControl";
 
 const ENTITIES: Record<Section, string[]> = {
@@ -21,7 +21,6 @@ export const operatorLabel = (operator: string, field: Field): string =>
   (field.type === "date" ? DATE_WORDS[operator] : undefined) ?? WORDS[operator] ?? operator.toLowerCase();
 
 export function Builder({ onEditText }: { onEditText: () => void }) {
-  const isWrong = checked.value !== null && !checked.value.ok && checked.value.filter === filter.value;
   if (whole.value) {
     return (
       <div class="builder">
@@ -35,7 +34,6 @@ export function Builder({ onEditText }: { onEditText: () => void }) {
   }
   return (
     <div class="builder">
-      {isWrong && <p class="note">The text has an error. These are the conditions as they were before it; mend the text, or go on from here.</p>}
       <SectionOf section="customers" title={level.value === "group" ? "Groups and their customers" : "Customers"} onEditText={onEditText} />
       <Target section="invoices" title="Target specific invoices" help="One invoice meets all of these" onEditText={onEditText} />
       <Target section="payments" title="Target specific payments (ERP)" help="One payment meets all of these" onEditText={onEditText} />

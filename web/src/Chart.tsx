@@ -36,7 +36,7 @@ export function Bars({ labels, values, tooltips, colours, direction }: Props) {
       type: "bar",
       data: {
         labels,
-        datasets: [{ data: values, backgroundColor: colours.map((colour) => resolved(colour, box)), borderRadius: 3, maxBarThickness: isUpright ? 44 : 18, minBarLength: 2 }],
+        datasets: [{ data: values.map((value) => value || null), backgroundColor: colours.map((colour) => resolved(colour, box)), borderRadius: 3, maxBarThickness: isUpright ? 44 : 18, minBarLength: 2 }],
       },
       options: {
         indexAxis: direction,
@@ -51,7 +51,7 @@ export function Bars({ labels, values, tooltips, colours, direction }: Props) {
         },
         scales: isUpright
           ? {
-              x: { grid: { display: false }, border: { color: line }, ticks: { color: muted } },
+              x: { grid: { display: false }, border: { color: line }, ticks: { color: muted, maxRotation: 45 } },
               y: { beginAtZero: true, grid: { color: line }, border: { display: false }, ticks: { color: muted, maxTicksLimit: 4, callback: (value) => short(Number(value)) } },
             }
           : { x: { display: false, beginAtZero: true }, y: { display: false } },

@@ -17,11 +17,17 @@ interface Option {
 
 function matching(entity: Entity, words: string[]): Option[] {
   return entity.fields
-    .filter(({ name, label, help }) => {
-      const text = `${entity.name} ${name} ${label} ${help}`.toLowerCase();
-      return words.every((word) => text.includes(word));
-    })
-    .map((field) => ({ path: `${entity.name}.${field.name}`, field }));
+    .map((field) => ({ path: `${entity.name}.${field.name}`, field, rank: rank(entity, field, words) }))
+    .filter(({ rank }) => rank < Infinity)
+    .sort((one, other) => one.rank - other.rank);
+}
+
+/** What is called so comes before what is only explained so, and what is called little else before the rest. */
+function rank(entity: Entity, { name, label, help }: Field, words: string[]): number {
+  if (!words.length) return 0;
+  const has = (text: string) => words.every((word) => text.toLowerCase().includes(word));
+  if (has(`${name} ${label}`)) return label.length;
+  return has(`${entity.name} ${name} ${label} ${help}`) ? 1000 : Infinity;
 }
 
 export function fieldLabel(path: string, home: string): string {

@@ -74,6 +74,7 @@ function AgingCard() {
       {found && (
         <>
           <div class="aging-bars">
+            {found.buckets.every(({ invoices }) => !invoices) && <p class="nothing-open">Nothing is open.</p>}
             <Bars
               direction="x"
               labels={found.buckets.map(({ bucket }) => bucket)}

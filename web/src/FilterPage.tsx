@@ -6,11 +6,12 @@ import { Figures } from "./Figures";
 import { Findings } from "./Findings";
 import { Results } from "./Results";
 import { TextFace, format } from "./TextFace";
-import { answer, asOf, level, respectPauses } from "./question";
+import { answer, asOf, checked, filter, level, respectPauses } from "./question";
 import { SaveBar } from "./workflows/SaveBar";
 
 export function FilterPage() {
   const face = useSignal<"builder" | "text">("builder");
+  const isWrong = checked.value !== null && !checked.value.ok && checked.value.filter === filter.value;
   const showText = () => {
     face.value = "text";
     requestAnimationFrame(() => document.querySelector<HTMLElement>(".cm-content")?.focus());
@@ -26,7 +27,9 @@ export function FilterPage() {
           <button type="button" aria-pressed={face.value === "text"} onClick={() => (face.value = "text")}>Text</button>
         </div>
         <section class="face builder-face" aria-label="Builder">
-          <h2>Builder</h2>
+          <h2>
+            Builder {isWrong && <span class="doubt">as before the error in the text</span>}
+          </h2>
           <Builder onEditText={showText} />
         </section>
         <section class="face text-face" aria-label="Text">

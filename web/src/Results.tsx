@@ -1,7 +1,7 @@
 // Who and what matches: tabs with tables in pages; a row opens why.
 import { useSignal } from "@preact/signals";
 import { CellOf, columnsOf, type Column } from "./Cells";
-import { type Order, type Tab, ENTITIES, download, failure, list, loadMore, orders, tab } from "./lists";
+import { type Order, type Tab, ENTITIES, download, failure, list, loadMore, orders, shownTab, tab, tabs } from "./lists";
 import { count } from "./numbers";
 import { type Row, answer, isStale } from "./question";
 import { openWhy } from "./why";
@@ -12,14 +12,12 @@ const LABELS: Record<Tab, string> = { groups: "Groups", customers: "Customers", 
 
 export function Results() {
   const known = answer.value;
-  const tabs = Object.keys(known?.preview.counts ?? { customers: 0, invoices: 0, payments: 0 }) as Tab[];
-  const shown = tabs.includes(tab.value) ? tab.value : (tabs[0] ?? "customers");
-  if (shown !== tab.value) queueMicrotask(() => (tab.value = shown));
+  const shown = shownTab.value;
   return (
     <section class="card results" aria-label="Matches">
       <div class="results-head">
-        <div role="tablist" aria-label="Matches" class="tabs" onKeyDown={(event) => arrow(event, tabs, shown)}>
-          {tabs.map((name) => (
+        <div role="tablist" aria-label="Matches" class="tabs" onKeyDown={arrow}>
+          {tabs.value.map((name) => (
             <button
               type="button"
               role="tab"
@@ -47,11 +45,12 @@ function badge(name: Tab): string {
   return `${count(counts[name] ?? 0)}${capped?.includes(name) ? "+" : ""}`;
 }
 
-function arrow(event: KeyboardEvent, tabs: Tab[], shown: Tab): void {
+function arrow(event: KeyboardEvent): void {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (!step) return;
   event.preventDefault();
-  const next = tabs[(tabs.indexOf(shown) + step + tabs.length) % tabs.length]!;
+  const all = tabs.value;
+  const next = all[(all.indexOf(shownTab.value) + step + all.length) % all.length]!;
   tab.value = next;
   document.getElementById(`tab-${next}`)?.focus();
 }

@@ -55,6 +55,17 @@ function option({ insert, label, kind, help }: Completions["items"][number], pla
   };
 }
 
+/** Chromium puts a style on what is typed over a selection, which the page's policy forbids: so it is done here. */
+function replaceSelection(event: InputEvent, view: EditorView): boolean {
+  const { from, to, empty } = view.state.selection.main;
+  const text = event.data;
+  if (event.inputType !== "insertText" || empty || !text || view.composing) return false;
+  event.preventDefault();
+  const insert = () => view.state.update(view.state.replaceSelection(text), { userEvent: "input.type", scrollIntoView: true });
+  if (!view.state.facet(EditorView.inputHandler).some((handle) => handle(view, from, to, text, insert))) view.dispatch(insert());
+  return true;
+}
+
 function diagnostics(text: string): Diagnostic[] {
   const found = checked.value;
   if (!found || found.filter !== text) return [];
@@ -119,6 +130,7 @@ function extensions() {
     highlighting,
     placeholder("invoice.balance > 1000 AND customer.rating = 'D'"),
     EditorView.contentAttributes.of({ "aria-label": "Filter as text", "aria-describedby": "editor-help", spellcheck: "false" }),
+    EditorView.domEventHandlers({ beforeinput: replaceSelection }),
     keymap.of([
       { key: "Shift-Alt-f", run: () => (void format(), true) },
       // Tab moves on, as everywhere; completion is taken with Enter.

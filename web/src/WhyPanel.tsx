@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { columnField, spoken } from "./catalog";
 import { CellOf } from "./Cells";
 import { type Reason, type Witness, problem, subject, why } from "./why";
+import { date, number } from "./numbers";
 import { answer } from "./question";
 
 export function WhyPanel() {
@@ -38,7 +39,7 @@ export function WhyPanel() {
             <>
               <p class={`verdict ${why.value.matches ? "yes" : "no"}`}>
                 {why.value.held_back ? "Meets the filter, and is held back by a pause" : why.value.matches ? "Matches the filter" : "Does not match"}
-                <span class="muted"> as of {answer.value?.preview.as_of}</span>
+                <span class="muted"> as of {date(answer.value?.preview.as_of ?? "")}</span>
               </p>
               <ul class="tree">
                 <Node reason={why.value.tree} />
@@ -93,7 +94,7 @@ function Facts({ reason }: { reason: Reason }) {
     <>
       {reason.actual !== undefined && !reason.detail && (
         <p class="fact">
-          is <strong>{reason.actual === null ? "missing" : String(reason.actual)}</strong>
+          is <strong>{shown(reason.actual)}</strong>
           {missed}
         </p>
       )}
@@ -104,6 +105,14 @@ function Facts({ reason }: { reason: Reason }) {
       ))}
     </>
   );
+}
+
+function shown(actual: Reason["actual"]): string {
+  if (actual === null || actual === undefined) return "missing";
+  if (typeof actual === "boolean") return actual ? "yes" : "no";
+  const text = String(actual);
+  if (/^\d{4}-\d\d-\d\d$/.test(text)) return date(text);
+  return /^-?\d+(\.\d+)?$/.test(text) ? number(text) : text;
 }
 
 function Row({ row, word }: { row: Witness; word: string }) {

@@ -1,5 +1,5 @@
 // The rows below the counts: one list for each tab, in pages.
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { type Answer, type Preview, type Row, PAGE, answer, asked } from "./question";
 import { file, post, told } from "./server";
 
@@ -19,7 +19,10 @@ export interface List {
   next: string | null;
 }
 
-export const tab = signal<Tab>("customers");
+/** The tab that was chosen, if any; shown is the first of those there are. */
+export const tab = signal<Tab | "">("");
+export const tabs = computed<Tab[]>(() => Object.keys(answer.value?.preview.counts ?? { customers: 0, invoices: 0, payments: 0 }) as Tab[]);
+export const shownTab = computed<Tab>(() => tabs.value.find((name) => name === tab.value) ?? tabs.value[0] ?? "customers");
 export const orders = signal<Partial<Record<Tab, Order>>>({});
 export const list = signal<List | null>(null);
 export const failure = signal("");
@@ -33,7 +36,7 @@ let loading = new AbortController();
 export function keepListing(): void {
   effect(() => {
     const of = answer.value;
-    const [shown, by] = [tab.value, orders.value[tab.value] ?? null];
+    const [shown, by] = [shownTab.value, orders.value[shownTab.value] ?? null];
     loading.abort();
     loading = new AbortController();
     if (of) void begin(of, shown, by, loading.signal);
@@ -81,11 +84,11 @@ async function load(so: List, signal: AbortSignal): Promise<void> {
 export async function download(): Promise<void> {
   const of = answer.value;
   if (!of) return;
-  const wanted = { ...asked(of.asked), as_of: of.preview.as_of, rows: tab.value, usual: true };
+  const wanted = { ...asked(of.asked), as_of: of.preview.as_of, rows: shownTab.value, usual: true };
   const address = URL.createObjectURL(await file("/v1/preview.csv", wanted));
   const link = document.createElement("a");
   link.href = address;
-  link.download = `${tab.value}-${of.preview.as_of}.csv`;
+  link.download = `${shownTab.value}-${of.preview.as_of}.csv`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }

@@ -25,7 +25,7 @@ function takeFromAddress(): void {
     level.value = (given.get("level") as Level | null) ?? "customer";
     asOf.value = given.get("as_of") ?? "";
     respectPauses.value = given.get("pauses") === "respected";
-    tab.value = (given.get("tab") as Tab | null) ?? "customers";
+    tab.value = (given.get("tab") as Tab | null) ?? "";
     edited.value = given.get("workflow") ?? "";
   });
 }
@@ -39,7 +39,7 @@ effect(() => {
     level: level.value === "customer" ? "" : level.value,
     as_of: asOf.value,
     pauses: respectPauses.value ? "respected" : "",
-    tab: tab.value === "customers" ? "" : tab.value,
+    tab: tab.value,
     workflow: edited.value,
   };
   if (address.value.page === "") note("", state);

@@ -4,7 +4,7 @@ import { TextValue } from "./TextValue";
 import type { ValueProps } from "./ValueControl";
 
 const NAMES: Record<Day["kind"], string> = {
-  on: "date", today: "today", yesterday: "yesterday", tomorrow: "tomorrow", before: "days before today", after: "days after today",
+  on: "date", today: "today", yesterday: "yesterday", tomorrow: "tomorrow", before: "before today", after: "after today",
 };
 
 function begun(kind: Day["kind"], before: Day): Day {

@@ -30,7 +30,7 @@ export function Changes({ diff }: { diff: Diff }) {
 
 function Figure({ name, total, kind = "", sign = "" }: { name: string; total: Total; kind?: string; sign?: string }) {
   return (
-    <div class={`change ${kind}`}>
+    <div class={`change ${total.count ? kind : ""}`}>
       <span class="muted">{name}</span>
       <strong>{total.count ? sign : ""}{count(total.count)}</strong>
       <span class="muted">{amount(total.overdue)} {baseCurrency.value} overdue</span>

@@ -36,7 +36,7 @@ export function WorkflowPage({ id }: { id: string }) {
       </section>
       <Audience key={workflow.version} workflow={workflow} />
       <h2>Runs</h2>
-      {runs.found?.runs.length ? <RunList runs={runs.found.runs} /> : <p class="muted">It has not been run yet.</p>}
+      {runs.found?.runs.length ? <RunList runs={runs.found.runs} ofOne /> : <p class="muted">It has not been run yet.</p>}
       <h2>Versions</h2>
       <ol class="card rows versions" reversed>
         {versions.found?.versions.map((version) => (
@@ -91,7 +91,7 @@ function Audience({ workflow }: { workflow: Workflow }) {
   const problem = useSignal("");
   useEffect(() => {
     const stop = new AbortController();
-    post<Preview>(`/v1/workflows/${workflow.id}/preview`, { limit: 20 }, stop.signal).then(
+    post<Preview>("/v1/preview", { filter: workflow.filter, level: workflow.level, respect_pauses: workflow.respect_pauses, usual: true, limit: 20 }, stop.signal).then(
       (found) => (preview.value = found),
       (failure) => {
         if (!isAborted(failure)) problem.value = told(failure);
@@ -113,7 +113,7 @@ function Audience({ workflow }: { workflow: Workflow }) {
         ))}
       </div>
       {workflow.respect_pauses && (
-        <section aria-label="Held back">
+        <section class="stack" aria-label="Held back">
           <h2>Held back <span class="muted">{counted(number, kind.slice(0, -1))} paused</span></h2>
           {paused.length ? <div class="card"><MiniTable rows={paused} entity={workflow.level} /></div> : <p class="muted">Nobody is held back.</p>}
         </section>

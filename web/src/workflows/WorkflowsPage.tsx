@@ -58,16 +58,16 @@ export function Badges({ workflow }: { workflow: Workflow }) {
   );
 }
 
-export function RunList({ runs }: { runs: Run[] }) {
+export function RunList({ runs, ofOne = false }: { runs: Run[]; ofOne?: boolean }) {
   return (
     <ul class="card rows">
       {runs.map((run) => (
         <li key={run.id}>
           <a class="row-link" href={href(`runs/${run.id}`)}>
             <span class="row-main">
-              <strong>{run.workflow.name}</strong>
+              <strong>{ofOne ? `Run ${run.id}` : run.workflow.name}</strong>
               <span class="muted">
-                run {run.id}, version {run.workflow.version}, as of {date(run.as_of)}
+                {ofOne ? "" : `run ${run.id}, `}version {run.workflow.version}, as of {date(run.as_of)}
               </span>
             </span>
             <span class="row-end">
