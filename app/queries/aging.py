@@ -51,12 +51,13 @@ def _summed(selected: str, *, of_past: bool) -> str:
         f"WHEN %(aging_day)s::date - i.due_date >= {first} THEN '{name}'" for name, first in reversed(_BUCKETS) if first
     )
     return f"""
+        WITH selected AS MATERIALIZED ({selected})
         SELECT bucket, coalesce(sum(amount), 0), count(*), count(*) FILTER (WHERE amount IS NULL)
         FROM (
             SELECT CASE {named} ELSE '{_BUCKETS[0][0]}' END AS bucket,
                 CASE WHEN i.currency = %(base)s THEN i.balance
                     ELSE sign(i.balance) * div(2 * abs(i.balance) * fx.rate + 1, 2) END AS amount
-            FROM ({selected}) AS selected
+            FROM selected
             JOIN customer AS c ON c.company_id = %(company)s AND c.source_id = selected.source_id
             JOIN {invoice.historic if of_past else invoice.relation} AS i
                 ON i.company_id = %(company)s AND i.customer_id = c.id

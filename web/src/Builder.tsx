@@ -1,7 +1,6 @@
 // The filter as a form: conditions on customers, and on the invoices and payments that are targeted.
-import { useState } from "preact/hooks";
 import { FieldPicker, capital } from "./FieldPicker";
-import { type Line, type Section, addLine, changeLine, lines, partOf, removeLine, shapeOf, target, targets, whole, wrong } from "./conditions";
+import { type Line, type Section, addLine, added, changeLine, lines, partOf, removeLine, shapeOf, target, targets, whole, wrong } from "./conditions";
 import { type Field, fieldAt } from "./catalog";
 import { level } from "./question";
 import { ValueControl, firstValues } from "./values/ValueControl";
@@ -65,18 +64,17 @@ function SectionOf({ section, title, onEditText }: { section: Section; title: st
 }
 
 function Lines({ section, onEditText }: { section: Section; onEditText: () => void }) {
-  const [added, setAdded] = useState(0);
   const noun = section.slice(0, -1);
   return (
     <>
       <ul class="lines" aria-label={`Conditions on ${section}`}>
         {lines.value[section].map((line, place) => (
           <li key={line.id}>
-            <OneLine line={line} section={section} number={place + 1} isNew={line.id === added} onEditText={onEditText} />
+            <OneLine line={line} section={section} number={place + 1} onEditText={onEditText} />
           </li>
         ))}
       </ul>
-      <button type="button" class="quiet add" onClick={() => setAdded(addLine(section))}>
+      <button type="button" class="quiet add" onClick={() => addLine(section)}>
         <span aria-hidden="true">+</span> Add {noun} condition
       </button>
     </>
@@ -87,11 +85,10 @@ interface LineProps {
   line: Line;
   section: Section;
   number: number;
-  isNew: boolean;
   onEditText: () => void;
 }
 
-function OneLine({ line, section, number, isNew, onEditText }: LineProps) {
+function OneLine({ line, section, number, onEditText }: LineProps) {
   const name = `${capital(section.slice(0, -1))} condition ${number}`;
   const field = line.field ? fieldAt(line.field) : undefined;
   const isForm = line.text === null || (field !== undefined && field.operators.includes(line.operator));
@@ -117,7 +114,7 @@ function OneLine({ line, section, number, isNew, onEditText }: LineProps) {
         entities={level.value === "group" && section === "customers" ? ["group", "customer", "company"] : ENTITIES[section]}
         value={line.field}
         label={`${name}: field`}
-        focus={isNew}
+        focus={line.id === added.value}
         onPick={(path, picked) => {
           const before = line.field ? fieldAt(line.field) : undefined;
           const operator = picked.operators.includes(line.operator) ? line.operator : (picked.operators[0] ?? "=");

@@ -37,7 +37,7 @@ function distinct(findings: Finding[]): Finding[] {
 
 function List({ findings, kind, label }: { findings: Finding[]; kind: "error" | "warning"; label: string }) {
   return (
-    <ul class={`findings ${kind}`} aria-label={label} role={kind === "error" ? "alert" : undefined}>
+    <ul class={`findings ${kind}`} aria-label={label} aria-live={kind === "error" ? "polite" : undefined}>
       {findings.map((finding) => (
         <li>
           <span>

@@ -40,7 +40,11 @@ export const whole = signal("");
 /** What is wrong with single lines, by their ids. */
 export const wrong = signal<Record<number, string>>({});
 
+/** The line that was added last: its field is to be chosen next. */
+export const added = signal(0);
+
 let ids = 0;
+let composing = new AbortController();
 // The filter that the lines stand for.
 let shown: { filter: string; level: Level } | null = null;
 
@@ -50,6 +54,10 @@ export function keepInStep(): void {
     if (!now || now.filter !== filter.value) return;
     if (shown?.filter === now.filter && shown.level === now.level) return;
     void tellApart(now.filter, now.level);
+  });
+  // Who goes on in the text is not overtaken by what the form was about to write.
+  effect(() => {
+    if (filter.value !== shown?.filter) composing.abort();
   });
 }
 
@@ -111,10 +119,10 @@ export function textOf(line: Line): string | null {
 
 // ---------------------------------------------------------------- changes
 
-export function addLine(section: Section): number {
+export function addLine(section: Section): void {
   const line: Line = { id: ++ids, part: section, text: null, field: null, operator: "", values: [] };
+  added.value = line.id;
   lines.value = { ...lines.value, [section]: [...lines.value[section], line] };
-  return line.id;
 }
 
 export function changeLine(section: Section, changed: Line): void {
@@ -132,8 +140,6 @@ export function target(section: "invoices" | "payments", on: boolean): void {
   if (on && !lines.value[section].length) addLine(section);
   compose();
 }
-
-let composing = new AbortController();
 
 function sent(): { parts: Partial<Record<Part, string[]>>; sources: Partial<Record<Part, number[]>> } {
   const parts: Partial<Record<Part, string[]>> = {};
