@@ -23,7 +23,7 @@ CHROMIUM = os.environ.get("DUELIST_BROWSER") or next(
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 # Generous: the machine may be busy. Nothing that is asserted is a time.
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 
 _NOTED = """
     window.violations = [];

@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -131,17 +132,19 @@ def test_what_a_selection_owes_by_age(judged: Judged, level: Level) -> None:
         tree = random_filter(rng, world, level, rng.randint(1, 3), without=["parameters"]).tree
         asked = Dated(filter=format_filter(tree), level=level, as_of=world.as_of)
         selected = matches(tree, world, level) if level == "customer" else matching_rows(tree, world, "customer", level)
-        wanted = {name: [Decimal(0), 0, 0] for name in EDGES}
+        owed = dict.fromkeys(EDGES, Decimal(0))
+        invoices: Counter[str] = Counter()
+        unrated: Counter[str] = Counter()
         for customer in (world.row("customer", source_id) for source_id in selected):
             assert isinstance(customer, Customer)
             for invoice in filter(world.is_open, world.customer_invoices(customer)):
-                sums = wanted[bucket(world, invoice)]
-                sums[1] += 1
+                name = bucket(world, invoice)
+                invoices[name] += 1
                 try:
-                    sums[0] += world.convert(invoice.balance, invoice.currency, base)
+                    owed[name] += world.convert(invoice.balance, invoice.currency, base)
                 except NoRate:
-                    sums[2] += 1
+                    unrated[name] += 1
         found = queries.aging(judged.database, judged.company, asked)
         assert found["currency"] == base
-        told = {one["bucket"]: [Decimal(one["balance"]), one["invoices"], one["unrated"]] for one in found["buckets"]}
-        assert told == wanted, format_filter(tree)
+        told = [(one["bucket"], Decimal(one["balance"]), one["invoices"], one["unrated"]) for one in found["buckets"]]
+        assert told == [(name, owed[name], invoices[name], unrated[name]) for name in EDGES], format_filter(tree)

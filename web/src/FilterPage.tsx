@@ -6,12 +6,11 @@ import { Figures } from "./Figures";
 import { Findings } from "./Findings";
 import { Results } from "./Results";
 import { TextFace, format } from "./TextFace";
-import { answer, asOf, checked, filter, level, respectPauses } from "./question";
+import { answer, asOf, isWrong, level, respectPauses } from "./question";
 import { SaveBar } from "./workflows/SaveBar";
 
 export function FilterPage() {
   const face = useSignal<"builder" | "text">("builder");
-  const isWrong = checked.value !== null && !checked.value.ok && checked.value.filter === filter.value;
   const showText = () => {
     face.value = "text";
     requestAnimationFrame(() => document.querySelector<HTMLElement>(".cm-content")?.focus());
@@ -28,7 +27,7 @@ export function FilterPage() {
         </div>
         <section class="face builder-face" aria-label="Builder">
           <h2>
-            Builder {isWrong && <span class="doubt">as before the error in the text</span>}
+            Builder {isWrong.value && <span class="doubt">as before the error in the text</span>}
           </h2>
           <Builder onEditText={showText} />
         </section>

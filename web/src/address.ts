@@ -26,7 +26,12 @@ export function go(page: string, given: Record<string, string> = {}): void {
   location.hash = href(page, given);
 }
 
-/** Notes what is shown now, without a step in the history and without telling anybody. */
+let noting = 0;
+
+/** Notes what is shown now, without a step in the history and without telling anybody; once one pauses in typing. */
 export function note(page: string, given: Record<string, string>): void {
-  history.replaceState(null, "", href(page, given));
+  clearTimeout(noting);
+  noting = window.setTimeout(() => {
+    if (address.peek().page === page) history.replaceState(null, "", href(page, given));
+  }, 200);
 }

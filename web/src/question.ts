@@ -67,6 +67,11 @@ export const refusal = signal("");
 /** The answer is not that of the filter as it stands. */
 export const isStale = computed(() => answer.value !== null && answer.value.asked !== question.value);
 
+/** What was found wrong or right is the filter as it stands. */
+const isChecked = computed(() => checked.value?.filter === filter.value && checked.value.level === level.value);
+export const isWrong = computed(() => isChecked.value && checked.value?.ok === false);
+export const isRight = computed(() => isChecked.value && checked.value?.ok === true && filter.value.trim() !== "");
+
 /** The last filter that was found right. */
 export const accepted = signal<Question | null>(null);
 

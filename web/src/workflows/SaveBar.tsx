@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { Dialog } from "../Dialog";
 import { go, href } from "../address";
-import { asOf, checked, filter, isStale, level, respectPauses } from "../question";
+import { asOf, filter, isRight, isStale, level, respectPauses } from "../question";
 import { Refused, call, isAborted, post, told } from "../server";
 import { Changes, type Diff } from "./Changes";
 import { edited, editHref } from "./editing";
@@ -13,7 +13,6 @@ export function SaveBar() {
   const isOpen = useSignal(false);
   const { found, problem } = useRead<Workflow>(edited.value ? `/v1/workflows/${edited.value}` : null);
   const workflow = edited.value ? found : null;
-  const isRight = filter.value.trim() !== "" && checked.value?.ok === true && checked.value.filter === filter.value;
   return (
     <div class={`save-bar ${workflow ? "editing" : ""}`}>
       {workflow && (
@@ -27,7 +26,7 @@ export function SaveBar() {
           Discard changes
         </button>
       )}
-      <button type="button" class="primary" disabled={!isRight || isStale.value} onClick={() => (isOpen.value = true)}>
+      <button type="button" class="primary" disabled={!isRight.value || isStale.value} onClick={() => (isOpen.value = true)}>
         {workflow ? "Review and save…" : "Save as workflow…"}
       </button>
       {isOpen.value && <SaveDialog workflow={workflow} onClose={() => (isOpen.value = false)} />}
