@@ -48,7 +48,7 @@ function FunnelCard() {
               ))}
             </tbody>
           </table>
-          <div class="funnel-bars" style={{ height: `${steps.length * 34}px` }}>
+          <div class="funnel-bars" style={{ height: `${steps.length * 30}px` }}>
             <Bars
               direction="y"
               labels={steps.map(({ text }) => text)}

@@ -40,8 +40,8 @@ export function FilterPage() {
           <p id="editor-help" class="hint keys"><kbd>Ctrl</kbd> <kbd>Space</kbd> completes, <kbd>Shift</kbd> <kbd>Alt</kbd> <kbd>F</kbd> formats</p>
           <Findings />
         </section>
+        <AnswerSummary />
       </div>
-      <AnswerSummary />
       <Figures />
       <Results />
     </main>
