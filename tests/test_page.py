@@ -167,11 +167,16 @@ def test_places_count_characters(opened: Open) -> None:
     counts(page, 16, 16, 0)
 
 
-def test_a_key_formats(opened: Open) -> None:
+def test_a_key_formats_and_what_is_selected_is_typed_over(opened: Open) -> None:
     page = opened().go(filter="customer.rating='D'   and invoice.balance>1000")
     page.get_by_role("textbox", name="Filter as text").click()
     page.keyboard.press("Shift+Alt+F")
     expect(page.locator(".cm-content")).to_have_text("customer.rating = 'D' AND invoice.balance > 1000")
+    write(page, "invoice.balanc > 2010")
+    expect(page.locator(".cm-lintRange-error")).to_have_count(1)
+    page.keyboard.press("Control+a")
+    page.keyboard.type("invoice.balance > 2010")
+    expect(page.locator(".cm-content")).to_have_text("invoice.balance > 2010")
 
 
 NOTING_CANCELLED = """() => {
