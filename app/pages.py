@@ -94,4 +94,6 @@ def _fields(schema: dict[str, Any]) -> str:
 def _type(field: dict[str, Any]) -> str:
     """Without the null that only says that the field may be absent."""
     kinds = [kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null"]
-    return ", ".join(" | ".join(kind.get("enum", [])) or kind.get("format") or kind.get("type", "") for kind in kinds)
+    return ", ".join(
+        " | ".join(kind.get("enum", [])) or kind.get("format") or kind.get("type", "object") for kind in kinds
+    )

@@ -1,6 +1,7 @@
 // The filter in English, and how many it is about.
 import { answer, countExactly, isAsking, isStale, refusal } from "./question";
 import { count, date } from "./numbers";
+import { told } from "./server";
 
 const NAMES: Record<string, [string, string]> = {
   groups: ["group", "groups"],
@@ -37,7 +38,7 @@ function Count({ kind, number, isCapped }: { kind: string; number: number; isCap
   return (
     <div class="count">
       {isCapped ? (
-        <button type="button" class="number" title="Count exactly" onClick={() => void countExactly()}>
+        <button type="button" class="number" title="Count exactly" onClick={() => void countExactly().catch((failure) => (refusal.value = told(failure)))}>
           {count(number)}+
         </button>
       ) : (

@@ -6,6 +6,7 @@ import { Figures } from "./Figures";
 import { Findings } from "./Findings";
 import { Results } from "./Results";
 import { TextFace, format } from "./TextFace";
+import { counted } from "./numbers";
 import { answer, asOf, isWrong, level, respectPauses } from "./question";
 import { SaveBar } from "./workflows/SaveBar";
 
@@ -73,7 +74,7 @@ function Options() {
         <span>Hold back paused</span>
       </label>
       {respectPauses.value && answer.value?.preview.held_back && (
-        <span class="muted held-back-note">{answer.value.preview.held_back.counts.customers} customers held back</span>
+        <span class="muted held-back-note">{counted(answer.value.preview.held_back.counts.customers ?? 0, "customer")} held back</span>
       )}
     </div>
   );

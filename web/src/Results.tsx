@@ -146,12 +146,14 @@ function Line({ row, columns, tab }: { row: Row; columns: Column[]; tab: Tab }) 
   const subject = tab === "groups" || tab === "customers" ? row.source_id : row.customer_source_id;
   const currency = String(row.currency ?? baseCurrency.value);
   const name = String(row.customer_name ?? row.name ?? subject);
+  // At level group the question is about groups: of their members there is nothing to tell.
+  const hasReasons = tab === "groups" || answer.value?.asked.level === "customer";
   const open = () => openWhy(tab === "groups" ? "group" : "customer", String(subject), name);
   return (
-    <tr onClick={open}>
+    <tr class={hasReasons ? "opens" : ""} onClick={hasReasons ? open : undefined}>
       {columns.map((column, place) => (
         <td class={column.isNumber ? "number-cell" : ""}>
-          {place === 0 ? (
+          {place === 0 && hasReasons ? (
             <button type="button" class="row-button" aria-label={`Why ${name}`} onClick={(event) => (event.stopPropagation(), open())}>
               {String(row[column.name])}
             </button>

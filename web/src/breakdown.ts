@@ -1,7 +1,7 @@
 // The numbers behind the charts: what each condition leaves, and what the selected owe by age.
 import { effect, signal } from "@preact/signals";
 import { type Answer, answer, asked } from "./question";
-import { isAborted, post } from "./server";
+import { isAborted, post, revivals } from "./server";
 
 export interface Funnel {
   everyone: number;
@@ -22,6 +22,7 @@ let asking = new AbortController();
 export function keepFiguring(): void {
   effect(() => {
     const of = answer.value;
+    revivals.value;
     asking.abort();
     asking = new AbortController();
     if (of) void figure(of, asking.signal);

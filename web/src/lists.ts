@@ -1,7 +1,7 @@
 // The rows below the counts: one list for each tab, in pages.
 import { computed, effect, signal } from "@preact/signals";
 import { type Answer, type Preview, type Row, PAGE, answer, asked } from "./question";
-import { file, post, told } from "./server";
+import { file, post, revivals, told } from "./server";
 
 export type Tab = "groups" | "customers" | "invoices" | "payments";
 
@@ -36,6 +36,7 @@ let loading = new AbortController();
 export function keepListing(): void {
   effect(() => {
     const of = answer.value;
+    revivals.value;
     const [shown, by] = [shownTab.value, orders.value[shownTab.value] ?? null];
     loading.abort();
     loading = new AbortController();

@@ -45,8 +45,6 @@ export const why = signal<Why | null>(null);
 export const problem = signal("");
 
 export function openWhy(entity: Subject["entity"], sourceId: string, name: string): void {
-  // At level group the question is about groups: of a member there is nothing to tell.
-  if (answer.value?.asked.level === "group" && entity === "customer") return;
   subject.value = { entity, sourceId, name };
 }
 
