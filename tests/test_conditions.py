@@ -6,16 +6,19 @@ import re
 from collections import Counter
 from datetime import date
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from app.asked import Level
+from app.companies import Company
+from app.problems import Problem
+from app.queries import InParts, in_parts
 from dsl import analyze, ast
 from dsl.conditions import Condition, conditions, filter_of
 from dsl.formatter import format_filter
 from dsl.parser import parse
-from dsl.parts import ENTITIES, PARTS
+from dsl.parts import ENTITIES, PARTS, Part
 from tests.oracle.evaluator import matches
 from tests.oracle.generate import random_case, random_filter
 from tests.test_corpus import OF_SAMPLE, PATHS, read
@@ -135,3 +138,38 @@ def test_an_or_across_customers_and_their_rows_is_read_as_a_whole() -> None:
 def test_no_lines_are_no_filter() -> None:
     assert filter_of({}) is None
     assert filter_of({part: [] for part in PARTS}) is None
+
+
+# ---------------------------------------------------------------- as it is asked for
+
+COMPANY = Company(1, "Acme", "DE", "EUR", "Europe/Berlin")
+
+
+def test_conditions_are_put_together() -> None:
+    parts: dict[Part, list[str]] = {
+        "invoices": ["balance > 1000", "is_open OR status = 'disputed'"],
+        "customers": ["rating = 'D'"],
+        "payments": [],
+    }
+    made = in_parts(InParts(parts=parts), COMPANY)["filter"]
+    assert made == "customer.rating = 'D' AND ANY invoice (balance > 1000 AND (is_open OR status = 'disputed'))"
+    assert in_parts(InParts(parts={}), COMPANY) == {"filter": ""}
+    assert in_parts(InParts(filter=" "), COMPANY) == {"filter": "", "whole": False, "parts": {}}
+
+
+def test_a_condition_cannot_change_what_is_beside_it() -> None:
+    parts: dict[Part, list[str]] = {"customers": ["rating = 'A'", "rating = 'B') OR (rating = 'C'"]}
+    with pytest.raises(Problem) as refused:
+        in_parts(InParts(parts=parts), COMPANY)
+    assert {(error["part"], error["condition"]) for error in refused.value.errors} == {("customers", 1)}
+
+
+def test_a_condition_on_rows_belongs_to_its_part() -> None:
+    with pytest.raises(Problem, match="belongs to a part of its own"):
+        in_parts(InParts(parts={"customers": ["invoice.balance > 1000"]}), COMPANY)
+
+
+@pytest.mark.parametrize("asked", [{}, {"filter": "", "parts": {}}])
+def test_one_of_both_is_asked_for(asked: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="either a filter or parts"):
+        InParts(**asked)

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 import dev
 from app import auth
 from app.database import Database
+from app.planner import refresh_statistics
 from tests.browser import Opened, free_port, is_accessible, launched, serving
 from tests.served import company_with
 
@@ -46,6 +47,7 @@ def ledger() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def key(database: Database, tmp_path_factory: pytest.TempPathFactory) -> str:
     company = company_with(database, "Paper & Co", tmp_path_factory.mktemp("ledger"), ledger())
+    refresh_statistics(database)
     return auth.create_key(database, company, "admin")
 
 

@@ -1,24 +1,25 @@
 // A funnel and an aging chart of the selection; each number is there as text too.
 import { Bars } from "./Chart";
-import { aging, funnel } from "./breakdown";
+import { aging, funnel, problem } from "./breakdown";
 import { amount, count, counted } from "./numbers";
-import { isStale, level } from "./question";
+import { type Answer, answer, isStale } from "./question";
 
 export function Figures() {
-  const isOld = isStale.value ? "stale" : "";
   return (
-    <div class={`figures ${isOld}`}>
+    <div class="figures">
       <FunnelCard />
       <AgingCard />
     </div>
   );
 }
 
+const ageOf = (of: Answer | undefined): string => (isStale.value || (of && of !== answer.value) ? "stale" : "");
+
 function FunnelCard() {
-  const found = funnel.value?.found;
+  const { found, of } = funnel.value ?? {};
   const steps = found
     ? [
-        { text: level.value === "group" ? "All groups" : "All customers", left: found.everyone, told: "", code: false },
+        { text: of?.asked.level === "group" ? "All groups" : "All customers", left: found.everyone, told: "", code: false },
         ...found.conditions.map(({ text, left, alone, through_missing }) => ({
           text,
           left,
@@ -28,8 +29,9 @@ function FunnelCard() {
       ]
     : [];
   return (
-    <section class="card figure" aria-labelledby="funnel-title">
+    <section class={`card figure ${ageOf(of)}`} aria-labelledby="funnel-title">
       <h2 id="funnel-title">What each condition leaves</h2>
+      {!found && problem.value && <p class="note">{problem.value}</p>}
       {found && (
         <div class="funnel">
           <table>
@@ -64,10 +66,10 @@ function FunnelCard() {
 }
 
 function AgingCard() {
-  const found = aging.value?.found;
+  const { found, of } = aging.value ?? {};
   const unrated = found?.buckets.reduce((sum, bucket) => sum + bucket.unrated, 0) ?? 0;
   return (
-    <section class="card figure" aria-labelledby="aging-title">
+    <section class={`card figure ${ageOf(of)}`} aria-labelledby="aging-title">
       <h2 id="aging-title">
         Open balance by days overdue {found && <span class="muted">{found.currency}</span>}
       </h2>

@@ -1,7 +1,7 @@
 // The numbers behind the charts: what each condition leaves, and what the selected owe by age.
 import { effect, signal } from "@preact/signals";
 import { type Answer, answer, asked } from "./question";
-import { isAborted, post, revivals } from "./server";
+import { isAborted, post, revivals, told } from "./server";
 
 export interface Funnel {
   everyone: number;
@@ -15,6 +15,8 @@ export interface Aging {
 }
 
 export const funnel = signal<{ of: Answer; found: Funnel } | null>(null);
+/** Why there are none. */
+export const problem = signal("");
 export const aging = signal<{ of: Answer; found: Aging } | null>(null);
 
 let asking = new AbortController();
@@ -34,9 +36,13 @@ async function figure(of: Answer, signal: AbortSignal): Promise<void> {
   try {
     const found = await post<Aging>("/v1/aging", wanted, signal);
     aging.value = { of, found };
+    problem.value = "";
     funnel.value = { of, found: await post<Funnel>("/v1/funnel", wanted, signal) };
   } catch (failure) {
-    // A filter that is too slow for them still has its answer: no figures then.
-    if (!isAborted(failure)) funnel.value = aging.value = null;
+    // A filter that is too slow for them still has its answer.
+    if (isAborted(failure)) return;
+    problem.value = told(failure);
+    funnel.value = null;
+    if (aging.value?.of !== of) aging.value = null;
   }
 }

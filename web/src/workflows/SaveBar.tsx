@@ -64,6 +64,7 @@ function SaveDialog({ workflow, onClose }: { workflow: Workflow | null; onClose:
       const made = await send();
       stored.value += 1;
       onClose();
+      edited.value = "";
       go(`workflows/${made.id}`);
     } catch (failure) {
       problem.value = told(failure) || "The server does not answer; nothing was saved.";

@@ -1,6 +1,7 @@
 // All workflows, and what was run last.
 import { address, href } from "../address";
 import { counted, date, time } from "../numbers";
+import { edited } from "./editing";
 import { type Run, type Workflow, useRead } from "./stored";
 
 export function WorkflowsPage() {
@@ -11,7 +12,7 @@ export function WorkflowsPage() {
     <main id="main">
       <div class="page-head">
         <h1>Workflows</h1>
-        <a class="button primary" href={href("")}>New from a filter</a>
+        <a class="button primary" href={href("")} onClick={() => (edited.value = "")}>New from a filter</a>
       </div>
       {problem && <p class="refusal" role="alert">{problem}</p>}
       {found && !found.workflows.length && (
