@@ -24,7 +24,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -38,6 +38,8 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / "duelist-stamp"
 LOCK = ROOT / "requirements.lock"
+WEB = ROOT / "web"
+BUILT_FROM = ROOT / "app" / "static" / "built-from.txt"
 
 # Tools that look at the lock from outside run in environments of their own, not in that of the product.
 TOOL = [str(BIN / "uv"), "tool", "run", "--from"]
@@ -103,8 +105,35 @@ def bench(arguments: list[str]) -> NoReturn:
     hand_over([PYTHON, "-m", "app.bench", *arguments])
 
 
+def web(arguments: list[str]) -> NoReturn:
+    """build the page from web/ into app/static (needs Node 20 or newer; nothing else does)"""
+    refuse(arguments, "web")
+    npm = shutil.which("npm")
+    if npm is None:
+        sys.exit("dev.py: only building the page needs Node, and there is no npm here; see https://nodejs.org")
+    for step in (["ci"], ["run", "check"], ["run", "build"]):
+        say(f"npm {' '.join(step)}")
+        if subprocess.run([npm, *step], cwd=WEB, check=False).returncode:
+            sys.exit("dev.py: the page was not built; the lines above say why")
+    BUILT_FROM.write_text(page_digests())
+    sys.exit(0)
+
+
+def page_digests() -> str:
+    """Of all that the bundle is built from, the lock of its packages included, and of the bundle itself."""
+    sources = [*WEB.glob("*.*"), *(WEB / "src").rglob("*")]
+    return f"sources {digest_of(sources)}\nbundle {digest_of(BUILT_FROM.parent.glob('page.*'))}\n"
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in paths if path.is_file()):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
 VERBS: dict[str, Callable[[list[str]], NoReturn]] = {
-    verb.__name__: verb for verb in (run, test, lint, update, bench, mutants, audit, sbom)
+    verb.__name__: verb for verb in (run, test, lint, update, bench, mutants, audit, sbom, web)
 }
 
 

@@ -68,8 +68,18 @@ class Dated(Asked):
     respect_pauses: bool = Field(False, description="hold back customers and invoices whose chasing is paused")
 
 
+class Ordering(_Request):
+    """By a field that the rows show; those where it is missing come last, and among equals the source id decides."""
+
+    field: str
+    descending: bool = False
+
+
 class Paged(Dated):
     """A filter to be answered."""
+
+    order: Ordering | None = Field(None, description="in the order of the source ids when absent")
+    usual: bool = Field(False, description="show also what people look at first")
 
     limit: int = Field(50, ge=1, le=LARGEST_PAGE)
     cursor: str | None = Field(None, description="`next_cursor` of the page before")
@@ -81,6 +91,7 @@ class Paged(Dated):
 class Exporting(Dated):
     """A filter to be answered as a whole."""
 
+    usual: bool = Field(False, description="show also what people look at first")
     rows: Kind | None = Field(None, description="the customers, or at level group the groups, when absent")
 
     @property

@@ -11,7 +11,7 @@ from app.cells import Shown
 from app.database import Connection
 from dsl import Analysis, typed
 from dsl.catalog import Field
-from dsl.compiler import Question
+from dsl.compiler import Order, Question, Seen
 from dsl.matching import matching_rows
 from dsl.pauses import Pauses, with_pauses
 from dsl.statements import Statement, count_statement, rows_statement
@@ -29,6 +29,12 @@ _ALWAYS: Mapping[str, tuple[str, ...]] = {
     "credit_note": ("source_id", "customer.source_id", "customer.name", "reference", "issue_date", "amount",
                     "amount_remaining", "currency", "status"),
 }  # fmt: skip
+
+# What people look at first, where they ask for it.
+_USUAL: Mapping[str, tuple[str, ...]] = {
+    "group": ("members_count", "balance_total", "balance_overdue", "max_days_overdue"),
+    "customer": ("rating", "currency", "balance_total", "balance_overdue", "max_days_overdue"),
+}
 
 ENTITIES: Mapping[Kind, str] = {
     "groups": "group",
@@ -54,21 +60,23 @@ class Listed:
 @dataclass(frozen=True, slots=True)
 class Page:
     rows: list[ShownRow]
-    after: str | None = None
+    after: Seen | None = None
 
 
-def listed(asking: Asking, kind: Kind) -> Listed:
-    return list_of(asking.analysis, kind, Pauses.HELD_BACK if asking.respect_pauses else Pauses.IGNORED)
+def listed(asking: Asking, kind: Kind, *, usual: bool = False) -> Listed:
+    pauses = Pauses.HELD_BACK if asking.respect_pauses else Pauses.IGNORED
+    return list_of(asking.analysis, kind, pauses, usual)
 
 
 @lru_cache(maxsize=4_000)
-def list_of(analysis: Analysis, kind: Kind, pauses: Pauses = Pauses.IGNORED) -> Listed:
+def list_of(analysis: Analysis, kind: Kind, pauses: Pauses = Pauses.IGNORED, usual: bool = False) -> Listed:
     entity = ENTITIES[kind]
     of_root = analysis.lowered.root.entity.name == entity
     selected = analysis.lowered if of_root else matching_rows(analysis, analysis.catalog, entity)
     named = analysis.named_fields if of_root else _named(analysis, selected.root)
-    always = {path.replace(".", "_"): field_at(selected.root, path) for path in _ALWAYS[entity]}
-    if any(field.type is MONEY for _, field in named.values()) and "currency" in selected.root.entity.fields:
+    paths = [*_ALWAYS[entity], *(_USUAL.get(entity, ()) if usual else ())]
+    always = {path.replace(".", "_"): field_at(selected.root, path) for path in paths}
+    if any(field.type is MONEY for _, field in (always | named).values()) and "currency" in selected.root.entity.fields:
         always["currency"] = field_at(selected.root, "currency")
     return Listed(with_pauses(selected, analysis.catalog, pauses), {**always, **named})
 
@@ -107,12 +115,21 @@ def count_of(connection: Connection, question: Question, selected: Listed, most:
 
 
 def page_of(
-    connection: Connection, question: Question, selected: Listed, *, after: str | None = None, limit: int
+    connection: Connection,
+    question: Question,
+    selected: Listed,
+    *,
+    order: Order | None = None,
+    after: Seen | None = None,
+    limit: int,
 ) -> Page:
     """One row more than the page is asked for: it tells whether there is a next one."""
-    statement = rows_statement(selected.filter, question, selected.fields, after=after, limit=limit + 1)
-    rows = list(map(selected.shown.row, run(connection, statement)))
-    return Page(rows[:limit], str(rows[limit - 1]["source_id"]) if len(rows) > limit else None)
+    statement = rows_statement(selected.filter, question, selected.fields, order=order, after=after, limit=limit + 1)
+    found = run(connection, statement)
+    rows = [selected.shown.row(row[: len(selected.fields)]) for row in found[:limit]]
+    if len(found) <= limit:
+        return Page(rows)
+    return Page(rows, Seen(str(rows[-1]["source_id"]), found[limit - 1][-1] if order else None))
 
 
 def run(connection: Connection, statement: Statement) -> list[tuple[Any, ...]]:

@@ -1,23 +1,27 @@
 """The pages for people: the filter page, with the key of this machine's ledger where it may have it, and the calls."""
 
 import re
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.staticfiles import StaticFiles
-from starlette.responses import HTMLResponse
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import HTMLResponse, Response
 
 from app.settings import is_loopback
 
 STATIC = Path(__file__).with_name("static")
 
-# Nothing from elsewhere, no script or style in the page itself.
+# Nothing from elsewhere, no script in the page itself, and no style but that of the editor, which knows the nonce.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; connect-src 'self';"
+    " img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
-    " img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -31,18 +35,32 @@ def router() -> APIRouter:
     pages = APIRouter(include_in_schema=False)
     pages.add_api_route("/", _index, methods=["GET"])
     pages.add_api_route("/docs", _calls, methods=["GET"])
-    pages.mount("/static", StaticFiles(directory=STATIC))
+    pages.mount("/static", GZipMiddleware(_Files(directory=STATIC)))
     return pages
 
 
-def _page(name: str, mark: str, text: str) -> HTMLResponse:
+class _Files(StaticFiles):
+    """Asked for anew each time, and sent only when they have changed: a newer service has a newer script."""
+
+    def file_response(self, *args: Any, **more: Any) -> Response:
+        response = super().file_response(*args, **more)
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+def _page(name: str, marks: Mapping[str, str]) -> HTMLResponse:
+    """`marks`: HTML in the place of `{{mark}}`."""
     page = (STATIC / name).read_text(encoding="utf-8")
-    return HTMLResponse(page.replace(f"{{{{{mark}}}}}", text), headers=_HEADERS)
+    nonce = secrets.token_urlsafe(16)
+    for mark, text in {"nonce": nonce, **marks}.items():
+        page = page.replace(f"{{{{{mark}}}}}", text)
+    return HTMLResponse(page, headers=_HEADERS | {"Content-Security-Policy": _POLICY.format(nonce=nonce)})
 
 
 def _index(request: Request) -> HTMLResponse:
     key = request.app.state.page_key if _is_local(request) else None
-    return _page("index.html", "key", escape(key or ""))
+    return _page("index.html", {"key": escape(key or "")})
 
 
 def _is_local(request: Request) -> bool:
@@ -56,7 +74,7 @@ def _is_local(request: Request) -> bool:
 
 
 def _calls(request: Request) -> HTMLResponse:
-    return _page("calls.html", "calls", "\n".join(_sections(request.app.openapi())))
+    return _page("calls.html", {"calls": "\n".join(_sections(request.app.openapi()))})
 
 
 def _sections(api: dict[str, Any]) -> Iterator[str]:
@@ -81,4 +99,6 @@ def _fields(schema: dict[str, Any]) -> str:
 def _type(field: dict[str, Any]) -> str:
     """Without the null that only says that the field may be absent."""
     kinds = [kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null"]
-    return ", ".join(" | ".join(kind.get("enum", [])) or kind.get("format") or kind.get("type", "") for kind in kinds)
+    return ", ".join(
+        " | ".join(kind.get("enum", [])) or kind.get("format") or kind.get("type", "object") for kind in kinds
+    )

@@ -18,7 +18,7 @@ from dsl.frames import Frame, Relations, columns_of, metrics, related, relation
 from dsl.operators import EQUAL, HAS_NONE, LESS, LESS_OR_EQUAL, MORE, MORE_OR_EQUAL, Operator
 from dsl.quantities import SCALE, Quantity, aligned, calculated, exact, half_up, literal, product
 from dsl.typed import Filter, Operand, Predicate, Row
-from dsl.types import QUANTITIES, Kind
+from dsl.types import QUANTITIES, Kind, Type
 
 Sql = sa.ColumnElement[Any]
 Test = sa.ColumnElement[bool]
@@ -40,9 +40,36 @@ class Question:
     relations: Relations
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Rows in the order of a field's values; those where it is missing come last, and among equals source_id decides.
+
+    Texts go by their letters whatever the case, choices that have an order by it, money by its number.
+    """
+
+    row: Row
+    field: Field
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The last row that was seen. With an order also the value it goes by, as text; None where that is missing."""
+
+    source_id: str
+    value: str | None = None
+
+
 def select_rows(
-    filter_: Filter, question: Question, fields: Fields, *, after: str | None = None, limit: int | None = None
+    filter_: Filter,
+    question: Question,
+    fields: Fields,
+    *,
+    order: Order | None = None,
+    after: Seen | None = None,
+    limit: int | None = None,
 ) -> sa.Select[Any]:
+    """With an order, its value as text is the last column."""
     compiler = _Compiler(question, _measured_beside([*_fields_of(filter_), *fields.values()]))
     root = compiler.open_root(filter_.root)
     condition = compiler.predicate(filter_.condition)
@@ -50,9 +77,43 @@ def select_rows(
     if question.company is None:
         columns = [root.column("company_id"), *columns]
     key = sa.collate(root.column("source_id"), "C")
-    conditions = [condition] if after is None else [condition, key > sa.bindparam("after", after, sa.Text)]
-    rows = root.select(*columns, where=conditions).order_by(key)
+    value = None if order is None else _ordering(compiler.field(order.row, order.field), order.field.type)
+    conditions = [condition] if after is None else [condition, _comes_after(after, key, value, order)]
+    if order is None or value is None:
+        rows = root.select(*columns, where=conditions).order_by(key)
+    else:
+        columns.append(sa.cast(value, sa.Text).label("ordered_by"))
+        directed = value.desc() if order.descending else value.asc()
+        rows = root.select(*columns, where=conditions).order_by(directed.nulls_last(), key)
     return rows if limit is None else rows.limit(sa.bindparam("limit", limit, sa.BigInteger))
+
+
+def _ordering(value: Sql, kind: Type) -> Sql:
+    if kind.ordered:
+        return sa.func.array_position(sa.literal(list(kind.choices), ARRAY(sa.Text)), value)
+    if kind.kind in _TEXTS:
+        return sa.collate(sa.func.lower(sa.collate(value, "default")), "C")
+    return sa.cast(value, sa.Integer) if kind.kind is Kind.FLAG else value
+
+
+def _comes_after(seen: Seen, key: Sql, value: Sql | None, order: Order | None) -> Test:
+    beyond = key > sa.bindparam("after", seen.source_id, sa.Text)
+    if order is None or value is None:
+        return beyond
+    if seen.value is None:
+        return sa.and_(value.is_(None), beyond)
+    last = sa.cast(sa.bindparam("after_value", seen.value, sa.Text), _type_of_order(order.field.type))
+    further = value < last if order.descending else value > last
+    return sa.or_(further, sa.and_(value == last, beyond), value.is_(None))
+
+
+_TEXTS = frozenset({Kind.TEXT, Kind.CHOICE, Kind.CODE})
+
+
+def _type_of_order(kind: Type) -> type[sa.types.TypeEngine[Any]]:
+    if kind.kind is Kind.DATE:
+        return sa.Date
+    return sa.Text if kind.kind in _TEXTS and not kind.ordered else sa.Numeric
 
 
 def select_count(filter_: Filter, question: Question, *, limited: bool = False) -> sa.Select[Any]:

@@ -15,7 +15,7 @@ from dsl import ast
 Part = Literal["customers", "groups", "invoices", "payments"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
-_ENTITIES: Mapping[Part, str] = {
+ENTITIES: Mapping[Part, str] = {
     "customers": "customer",
     "groups": "group",
     "invoices": "invoice",
@@ -39,13 +39,13 @@ def joined(parts: Mapping[Part, ast.Condition]) -> ast.Condition:
 def _named_beside(part: Part, parts: Mapping[Part, ast.Condition]) -> bool:
     """Whether another part speaks of such rows too, and so of rows of its own."""
     others = (name.entity for other in parts if other != part for name in _names(parts[other]))
-    return _ENTITIES[part] in others
+    return ENTITIES[part] in others
 
 
 def split(tree: ast.Condition) -> dict[Part, ast.Condition] | None:
     """The parts of a filter; None where it cannot be told apart: an OR across parts, a row compared with another's."""
     found: dict[Part, list[ast.Condition]] = {}
-    for condition in _conjuncts(tree):
+    for condition in conjuncts(tree):
         part = _part_of(condition)
         if part is None:
             return None
@@ -98,18 +98,18 @@ def _is_about(condition: ast.Condition, entity: str) -> bool:
 
 def _of_part(part: Part, condition: ast.Condition, named_beside: bool) -> ast.Condition:
     """Conditions that are all plain tests of a row bind to one by themselves; any others need the block."""
-    entity = _ENTITIES[part]
+    entity = ENTITIES[part]
     qualified: ast.Condition = _qualified(condition, entity)
     if entity not in _OF_ROWS:
         _refuse_rows(part, qualified)
-    is_plain = all(_is_plain(item, entity) for item in _conjuncts(qualified))
+    is_plain = all(_is_plain(item, entity) for item in conjuncts(qualified))
     if entity in _OF_ROWS and (named_beside or not is_plain):
         return ast.Block("ANY", entity, condition)
     return qualified
 
 
 def _refuse_rows(part: Part, condition: ast.Condition) -> None:
-    for item in _conjuncts(condition):
+    for item in conjuncts(condition):
         elsewhere = _part_of(item)
         if elsewhere in _OF_ROWS.values():
             raise Misplaced(f"What is said of {elsewhere} among the conditions on {part} belongs to a part of its own.")
@@ -119,12 +119,12 @@ def _is_plain(condition: ast.Condition, entity: str) -> bool:
     return not isinstance(condition, ast.Or) and _is_about(condition, entity)
 
 
-def _conjuncts(condition: ast.Condition) -> tuple[ast.Condition, ...]:
+def conjuncts(condition: ast.Condition) -> tuple[ast.Condition, ...]:
     return condition.conditions if isinstance(condition, ast.And) else (condition,)
 
 
 def _all_of(conditions: list[ast.Condition]) -> ast.Condition:
-    items = tuple(item for condition in conditions for item in _conjuncts(condition))
+    items = tuple(item for condition in conditions for item in conjuncts(condition))
     return ast.And(items) if len(items) > 1 else items[0]
 
 

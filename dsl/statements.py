@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from dsl.catalog import Field
-from dsl.compiler import Fields, Probe, Question, select_count, select_probed, select_rows
+from dsl.compiler import Fields, Order, Probe, Question, Seen, select_count, select_probed, select_rows
 from dsl.phases import phase
 from dsl.shapes import shaped
 from dsl.typed import Filter, Row
@@ -32,14 +32,22 @@ _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
 def rows_statement(
-    filter_: Filter, question: Question, fields: Fields, *, after: str | None = None, limit: int | None = None
+    filter_: Filter,
+    question: Question,
+    fields: Fields,
+    *,
+    order: Order | None = None,
+    after: Seen | None = None,
+    limit: int | None = None,
 ) -> Statement:
-    """The rows that meet the filter, each with `fields`, in the order of source_id; `after` is the last one seen."""
+    """The rows that meet the filter, each with `fields`, in the order of source_id or as `select_rows` has it."""
     columns = tuple((name, row, found) for name, (row, found) in fields.items())
     with phase("compile"):
         shape, values = shaped(filter_)
-        kept = _kept_rows(shape, _of_any_company(question), columns, after is not None, limit is not None)
-        return _asked_by(question, kept, values, after=after, limit=limit)
+        first = None if after is None else Seen("", None if after.value is None else "")
+        kept = _kept_rows(shape, _of_any_company(question), columns, order, first, limit is not None)
+        last = {} if after is None else {"after": after.source_id, "after_value": after.value}
+        return _asked_by(question, kept, values, **last, limit=limit)
 
 
 def count_statement(filter_: Filter, question: Question, *, limit: int | None = None) -> Statement:
@@ -76,12 +84,13 @@ def _kept_rows(
     filter_: Filter,
     question: Question,
     columns: tuple[tuple[str, Row, Field], ...],
-    after: bool,
+    order: Order | None,
+    after: Seen | None,
     limited: bool,
 ) -> Statement:
     fields = {name: (row, found) for name, row, found in columns}
-    first, most = ("" if after else None), (0 if limited else None)
-    return render(select_rows(filter_, question, fields, after=first, limit=most))
+    most = 0 if limited else None
+    return render(select_rows(filter_, question, fields, order=order, after=after, limit=most))
 
 
 @lru_cache(maxsize=_KEPT)

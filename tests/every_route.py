@@ -86,7 +86,7 @@ def about_filters() -> Calls:
     for path in ("preview", "preview/invoices", "preview/payments", "preview/credit-notes"):
         first = yield Call("POST", f"/v1/{path}", {**asked, "limit": 5})
         yield Call("POST", f"/v1/{path}", {**asked, "limit": 5, "cursor": first.json()["next_cursor"]})
-    for path in ("preview.csv", "preview.ndjson", "compile", "english", "check", "funnel"):
+    for path in ("preview.csv", "preview.ndjson", "compile", "english", "check", "funnel", "aging"):
         yield Call("POST", f"/v1/{path}", asked)
     for level in ("customer", "group"):
         yield Call("POST", "/v1/preview", {"filter": "group.balance_overdue > 0", "level": level, "limit": 3})
@@ -103,6 +103,8 @@ def about_filters() -> Calls:
     yield Call("POST", "/v1/why", {**asked, "customer": "C0009"})
     yield Call("POST", "/v1/why", {"filter": "group.balance_overdue > 0", "level": "group", "group": "G01"})
     yield Call("GET", "/v1/catalog")
+    yield Call("GET", "/v1/company")
+    yield Call("POST", "/v1/parts", {"filter": FILTER})
     yield Call("POST", "/v1/preview", {"filter": "invoice.balanc > 1"})
 
 

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from app.database import Database
 from dsl import CATALOG, Analysis, analyze
 from dsl.checker import Level
-from dsl.compiler import Question
+from dsl.compiler import Question, Seen
 from dsl.explainer import english
 from dsl.formatter import format_filter
 from dsl.frames import Relations
@@ -89,7 +89,7 @@ def _statements(asked: Asked, analysis: Analysis) -> Iterator[tuple[Statement, l
 
 def _ids(filter_: Filter, question: Question, after: str | None = None) -> Statement:
     key = {"source_id": (filter_.root, filter_.root.entity.fields["source_id"])}
-    return rows_statement(filter_, question, key, after=after)
+    return rows_statement(filter_, question, key, after=None if after is None else Seen(after))
 
 
 def _set_by_set(checked: Filter, question: Question) -> Statement:

@@ -89,6 +89,7 @@ def seeds(filter: str, cursor: str) -> list[tuple[str, str, Body]]:
         ("check", dated),
         ("complete", {"text": filter, "cursor": 12, "level": "group"}),
         ("funnel", dated),
+        ("aging", dated),
         ("forecast", {**dated, "as_of": None, "days": 3, "limit": 5}),
     ]
     stored: list[tuple[str, str, Body]] = [

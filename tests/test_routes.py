@@ -59,6 +59,9 @@ ROUTES: dict[Route, Call] = {
     ("POST", "/v1/check"): READ,
     ("POST", "/v1/complete"): Call("read", 200, 200, {"text": "", "cursor": 0}),
     ("POST", "/v1/funnel"): READ,
+    ("POST", "/v1/aging"): READ,
+    ("POST", "/v1/parts"): READ,
+    ("GET", "/v1/company"): Call("read", 200, 200),
     ("POST", "/v1/forecast"): Call("read", 200, 200, {**FILTER, "days": 1}),
     ("GET", "/v1/catalog"): Call("read", 200, 200),
     ("GET", "/v1/overlap"): Call("read", 200, 200),
@@ -259,7 +262,7 @@ KEYLESS: list[Refused] = [
 KNOWN: list[Refused] = [
     *(
         ("POST", f"/v1/{path}", body, headers, status)
-        for path in ("preview", "preview/invoices", "preview.csv", "why", "compile", "funnel", "forecast", "check")
+        for path in ("preview", "preview/invoices", "preview.csv", "why", "compile", "funnel", "aging", "forecast", "check")
         for body, headers, status in (
             (b"{", JSON, 422),
             (b"[" * 100_000, JSON, 422),

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from dsl import CATALOG, Analysis, analyze, everyone
 from dsl.checker import Level
-from dsl.compiler import Question
+from dsl.compiler import Order, Question, Seen
 from dsl.frames import Relations
 from dsl.matching import matching_rows
 from dsl.statements import Statement, count_statement, rows_statement
@@ -175,7 +175,10 @@ def test_the_lint_finds(sql: str, fault: str) -> None:
 def statements(analysis: Analysis, question: Question) -> Iterator[Statement]:
     """The count, the page and the matching rows."""
     yield count_statement(analysis.lowered, question)
-    yield rows_statement(analysis.lowered, question, analysis.named_fields, after="C1", limit=50)
+    yield rows_statement(analysis.lowered, question, analysis.named_fields, after=Seen("C1"), limit=50)
+    for row, field in [*analysis.named_fields.values()][:1]:
+        order, last = Order(row, field), Seen("C1", "0")
+        yield rows_statement(analysis.lowered, question, analysis.named_fields, order=order, after=last, limit=50)
     for entity in ("invoice", "payment"):
         yield count_statement(matching_rows(analysis, analysis.catalog, entity), question)
 

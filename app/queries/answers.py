@@ -1,6 +1,6 @@
 """Whom and what a filter selects: counts, pages and whole answers. All of one answer is read in one transaction."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -19,10 +19,12 @@ from app.kept import relations
 from app.lists import Listed, Page, count_of, list_of, listed, page_of
 from app.problems import Problem, diagnosed
 from app.queries.cursors import Cursors, Place
-from dsl.compiler import Question
+from dsl.catalog import Field
+from dsl.compiler import Order, Question, Seen
 from dsl.explainer import english
 from dsl.pauses import Pauses
 from dsl.statements import count_statement, rows_statement
+from dsl.types import Kind as Kinds
 from dsl.warnings import warn
 
 Document = dict[str, Any]
@@ -53,15 +55,19 @@ def preview(database: Database, cursors: Cursors, company: Company, asked: Paged
     """Counts of everything the filter is about, and a page of the customers (and, at level group, of the groups)."""
     asking, place = _placed(cursors, asked, company, "preview")
     paged = _members(asked.level)
-    lists = {kind: listed(asking, kind) for kind in (*paged, *_COUNTED)}
+    lists = {kind: listed(asking, kind, usual=asked.usual) for kind in (*paged, *_COUNTED)}
+    orders = _orders(asked, {kind: lists[kind] for kind in paged})
     with slow_named(database, asking), database.transaction(company.company_id, asking.as_of) as connection:
         question = _question(connection, asking)
         _refuse_costly(database, connection, question, asking, lists.values())
         counts = {kind: count_of(connection, question, lists[kind], asked.count_to) for kind in lists}
-        pages = {kind: _page(connection, question, lists[kind], place, kind, asked.limit) for kind in paged}
+        pages = {
+            kind: _page(connection, question, lists[kind], order, place, kind, asked.limit)
+            for kind, order in orders.items()
+        }
         held_back = _held_back(connection, question, asking, asked) if asked.respect_pauses else {}
         ledger = _ledger(connection, company, asking.as_of, past=asking.is_past)
-    after: dict[str, str] = {kind: page.after for kind, page in pages.items() if page.after is not None}
+    after: dict[str, Seen] = {kind: page.after for kind, page in pages.items() if page.after is not None}
     return {
         "as_of": asking.as_of,
         "level": asked.level,
@@ -86,7 +92,7 @@ def _members(level: Level) -> tuple[Kind, ...]:
 def _held_back(connection: Connection, question: Question, asking: Asking, asked: Paged) -> Document:
     """How many of each are not chased because of a pause, and who: as many as a page has."""
     paged = _members(asked.level)
-    lists = {kind: list_of(asking.analysis, kind, Pauses.ALONE) for kind in (*paged, *_COUNTED)}
+    lists = {kind: list_of(asking.analysis, kind, Pauses.ALONE, asked.usual) for kind in (*paged, *_COUNTED)}
     counts = {kind: count_of(connection, question, lists[kind], asked.count_to).number for kind in lists}
     pages = {kind: page_of(connection, question, lists[kind], limit=asked.limit).rows for kind in paged}
     return {"held_back": {"counts": counts, **pages}}
@@ -95,12 +101,13 @@ def _held_back(connection: Connection, question: Question, asking: Asking, asked
 def rows_of(database: Database, cursors: Cursors, company: Company, asked: Paged, kind: Kind) -> Document:
     """A page of the rows that the filter is about."""
     asking, place = _placed(cursors, asked, company, kind)
-    selected = listed(asking, kind)
+    selected = listed(asking, kind, usual=asked.usual)
+    order = _orders(asked, {kind: selected})[kind]
     with slow_named(database, asking), database.transaction(company.company_id, asking.as_of) as connection:
         question = _question(connection, asking)
         _refuse_costly(database, connection, question, asking, [selected])
         count = count_of(connection, question, selected, asked.count_to)
-        page = _page(connection, question, selected, place, kind, asked.limit)
+        page = _page(connection, question, selected, order, place, kind, asked.limit)
     after = None if page.after is None else Place(asking.as_of, {kind: page.after})
     return {
         "as_of": asking.as_of,
@@ -119,7 +126,7 @@ def export(
     if kind == "groups" and asked.level != "group":
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", "There are rows of groups at level group only.")
     asking = ask(asked, company, answered=True)
-    selected = listed(asking, kind)
+    selected = listed(asking, kind, usual=asked.usual)
     shown = selected.shown
     with (
         slow_named(database, asking),
@@ -196,13 +203,35 @@ def _ledger(connection: Connection, company: Company, as_of: date, *, past: bool
     return Ledger(several_currencies, stated_balances, (company.base_currency, *rated))
 
 
+def _orders(asked: Paged, lists: Mapping[Kind, Listed]) -> dict[Kind, Order | None]:
+    """A list that does not show the field stays in the order of its source ids; one of them has to show it."""
+    if asked.order is None:
+        return dict.fromkeys(lists)
+    found = {kind: selected.fields.get(asked.order.field) for kind, selected in lists.items()}
+    sortable = [name for selected in lists.values() for name, (_, field) in selected.fields.items() if _sorts(field)]
+    if asked.order.field not in sortable:
+        detail = f"The rows cannot be ordered by '{asked.order.field}'; there are {', '.join(dict.fromkeys(sortable))}."
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-order", detail)
+    return {kind: Order(*line, asked.order.descending) if line else None for kind, line in found.items()}
+
+
+def _sorts(field: Field) -> bool:
+    return field.type.kind is not Kinds.SET
+
+
 def _page(
-    connection: Connection, question: Question, selected: Listed, place: Place | None, kind: Kind, limit: int
+    connection: Connection,
+    question: Question,
+    selected: Listed,
+    order: Order | None,
+    place: Place | None,
+    kind: Kind,
+    limit: int,
 ) -> Page:
     """A list that has come to its end has no further pages, though others of the same answer have."""
     if place and kind not in place.after:
         return Page([])
-    return page_of(connection, question, selected, after=place.after[kind] if place else None, limit=limit)
+    return page_of(connection, question, selected, order=order, after=place.after[kind] if place else None, limit=limit)
 
 
 def ledger_of(database: Database, company: Company) -> Ledger:

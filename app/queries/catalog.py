@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.companies import Company
 from dsl.catalog import Catalog, Entity, Field
 from dsl.operators import written_for
 from dsl.types import Kind, Type
@@ -11,6 +12,16 @@ Document = dict[str, Any]
 
 def described(catalog: Catalog) -> Document:
     return {"entities": [_entity(entity) for entity in catalog.entities.values()], "operators": _operators()}
+
+
+def company_of(company: Company) -> Document:
+    return {
+        "name": company.name,
+        "country": company.country,
+        "base_currency": company.base_currency,
+        "time_zone": company.time_zone,
+        "today": company.today,
+    }
 
 
 def _entity(entity: Entity) -> Document:

@@ -9,43 +9,52 @@ from http import HTTPStatus
 
 import orjson
 
-from app.asked import Asking, Dated
+from app.asked import Asking, Paged
 from app.problems import Problem
+from dsl.compiler import Seen
 
 _SIGNATURE_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How far one is: the day the first page was of, and the last source id seen of each list that goes on."""
+    """How far one is: the day the first page was of, and the last row seen of each list that goes on."""
 
     as_of: date
-    after: Mapping[str, str]
+    after: Mapping[str, Seen]
 
 
 class Cursors:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def write(self, place: Place, asked: Dated, asking: Asking, what: str) -> str:
+    def write(self, place: Place, asked: Paged, asking: Asking, what: str) -> str:
         content = orjson.dumps([place.as_of, place.after])
         return urlsafe_b64encode(self._signature(content, asked, asking, what) + content).decode().rstrip("=")
 
-    def read(self, cursor: str, asked: Dated, asking: Asking, what: str) -> Place:
+    def read(self, cursor: str, asked: Paged, asking: Asking, what: str) -> Place:
         """The day of the cursor is that of the whole answer, also after midnight."""
         signed = _decoded(cursor)
         signature, content = signed[:_SIGNATURE_BYTES], signed[_SIGNATURE_BYTES:]
         if not hmac.compare_digest(signature, self._signature(content, asked, asking, what)):
             raise _bad_cursor()
         day, after = orjson.loads(content)
-        place = Place(date.fromisoformat(day), after)
+        place = Place(date.fromisoformat(day), {kind: Seen(**seen) for kind, seen in after.items()})
         if asked.as_of not in (None, place.as_of):
             raise _bad_cursor()
         return place
 
-    def _signature(self, content: bytes, asked: Dated, asking: Asking, what: str) -> bytes:
+    def _signature(self, content: bytes, asked: Paged, asking: Asking, what: str) -> bytes:
         company, canonical = asking.company.company_id, asking.analysis.canonical
-        belongs_to = [company, asked.level, canonical, asked.params, asked.respect_pauses, what]
+        belongs_to = [
+            company,
+            asked.level,
+            canonical,
+            asked.params,
+            asked.respect_pauses,
+            asked.order and asked.order.model_dump(),
+            what,
+        ]
         question = orjson.dumps(belongs_to, default=str, option=orjson.OPT_SORT_KEYS)
         return hmac.digest(self._key, question + b"\0" + content, "sha256")[:_SIGNATURE_BYTES]
 

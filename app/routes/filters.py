@@ -98,6 +98,12 @@ def check(asked: queries.Dated, caller: Reader, request: Request) -> Response:
     return answer(queries.checked(asked, caller.company, ledger))
 
 
+@filters.post("/parts")
+def parts(asked: queries.InParts, caller: Known) -> Response:
+    """A filter told apart into the conditions of its parts, or put together from them."""
+    return answer(queries.in_parts(asked, caller.company))
+
+
 @filters.post("/complete")
 def complete(asked: queries.Completing, caller: Known) -> Response:
     """What may stand at a place of a filter that is being written."""
@@ -110,11 +116,23 @@ def funnel(asked: queries.Dated, caller: Reader, request: Request) -> Response:
     return answer(queries.funnel(request.app.state.reads, caller.company, asked))
 
 
+@filters.post("/aging")
+def aging(asked: queries.Dated, caller: Reader, request: Request) -> Response:
+    """What the selected customers owe, by how late it is, in the base currency."""
+    return answer(queries.aging(request.app.state.reads, caller.company, asked))
+
+
 @filters.post("/forecast")
 def forecast(asked: queries.Forecasting, caller: Reader, request: Request) -> Response:
     """Who would match on each of the next days if nobody paid."""
     state = request.app.state
     return answer(queries.forecast(state.reads, caller.company, asked, timeout_ms=state.settings.export_timeout_ms))
+
+
+@filters.get("/company")
+def company(caller: Known) -> Response:
+    """Whose ledger the key opens: name, base currency, time zone, today, and what the key may do."""
+    return answer(queries.company_of(caller.company) | {"scope": caller.scope})
 
 
 @filters.get("/catalog")
