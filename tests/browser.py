@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from app.main import create_app
 from app.settings import Settings
+from tests.served import UNLIMITED, as_service
 
 CHROMIUM = os.environ.get("DUELIST_BROWSER") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None
@@ -51,7 +52,8 @@ def free_port() -> int:
 
 @contextmanager
 def serving(url: str, folder: Path, key: str | None, port: int) -> Iterator[str]:
-    app = create_app(Settings.model_validate({"data_dir": folder, "worker": False}), url, page_key=key)
+    chosen = Settings.model_validate({"data_dir": folder, "worker": False, **UNLIMITED})
+    app = create_app(chosen, as_service(url), page_key=key)
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -262,7 +262,17 @@ KEYLESS: list[Refused] = [
 KNOWN: list[Refused] = [
     *(
         ("POST", f"/v1/{path}", body, headers, status)
-        for path in ("preview", "preview/invoices", "preview.csv", "why", "compile", "funnel", "aging", "forecast", "check")
+        for path in (
+            "preview",
+            "preview/invoices",
+            "preview.csv",
+            "why",
+            "compile",
+            "funnel",
+            "aging",
+            "forecast",
+            "check",
+        )
         for body, headers, status in (
             (b"{", JSON, 422),
             (b"[" * 100_000, JSON, 422),
