@@ -49,18 +49,20 @@ Calls = Generator[Call, Answer, None]
 
 # What is of the moment or made by chance.
 _OF_THE_MOMENT = re.compile(
-    rb'"(changed_at|started_at|created_at|expires_at|revoked_at|last_used_at|at|secret|key|prefix|made_by|replaced_by|'
-    rb'who|subject|id|next)":("[^"]*"|null)'
+    r'"(changed_at|started_at|created_at|expires_at|revoked_at|last_used_at|at|secret|key|prefix|made_by|replaced_by|'
+    r'who|subject|id|next)":("[^"]*"|null)'
 )
+
+_NONCE = re.compile("""(?<=nonce-)[^';]+|(?<=nonce" content=")[^"]+""")
 
 
 def send(client: TestClient, key: str, call: Call) -> Answer:
     headers = {"Authorization": f"Bearer {key}", **call.headers}
     response = client.request(call.method, call.path, json=call.body, headers=headers)
-    kept = sorted((name, value) for name, value in response.headers.items() if name != "x-request-id")
-    return Answer(
-        response.status_code, tuple(kept), _OF_THE_MOMENT.sub(rb'"\1":""', response.content), response.content
-    )
+    told = {name: value for name, value in response.headers.items() if name != "x-request-id"}
+    kept = sorted((name, _NONCE.sub("", value)) for name, value in told.items())
+    body = _NONCE.sub("", _OF_THE_MOMENT.sub(r'"\1":""', response.text)).encode()
+    return Answer(response.status_code, tuple(kept), body, response.content)
 
 
 def routes(app: FastAPI) -> set[tuple[str, str]]:
