@@ -281,7 +281,22 @@ def rebuild(connection: Connection, company_id: int, day: date) -> int:
     connection.execute("SET LOCAL statement_timeout = 0")
     lock(connection, company_id)
     forget(connection, company_id)
+    for statement in _OF_NOBODY:
+        connection.execute(statement, [company_id])
     return refresh(connection, company_id, day)
+
+
+# An import removes no customer; who does so by hand rebuilds, and counts of metrics alone are right again.
+_OF_NOBODY = tuple(
+    f"""
+    DELETE FROM {kept} AS m WHERE company_id = %s AND NOT EXISTS (
+        SELECT FROM {table} AS t WHERE t.company_id = m.company_id AND t.id = m.{key})
+    """.encode()
+    for kept, table, key in (
+        ("customer_metrics", "customer", "customer_id"),
+        ("group_metrics", "customer_group", "group_id"),
+    )
+)
 
 
 class Keeper:

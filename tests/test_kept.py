@@ -204,6 +204,19 @@ def test_a_wrong_row_is_found_and_mended(company: Company) -> None:
     is_kept(company, TODAY)
 
 
+def test_who_was_taken_away_by_hand_is_no_longer_counted(company: Company) -> None:
+    company.load({"customers": "source_id,group\nC1,G1\nC2,G2\n"})
+    with company.database.transaction(company.company_id, write=True) as connection:
+        connection.execute(
+            "DELETE FROM customer WHERE source_id = 'C1'; DELETE FROM customer_group WHERE source_id = 'G1'"
+        )
+        assert verify(connection, company.company_id).differing["customer_metrics"] == 1
+        rebuild(connection, company.company_id, TODAY)
+        for table in ("customer_metrics", "group_metrics"):
+            assert connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchall() == [(1,)]
+    is_kept(company, TODAY)
+
+
 def test_the_keeper_brings_a_company_to_its_new_day(company: Company) -> None:
     company.load({"customers": "source_id\nC1\n"})
     tomorrow = replace(company, today=TODAY + timedelta(days=1))
