@@ -11,6 +11,7 @@ examples:
   python3 dev.py run                    serve the sample ledger on http://127.0.0.1:8000
   python3 dev.py run --port 9000        arguments go on to `duelist serve`
   python3 dev.py test -k embedded -x    arguments go on to pytest
+  python3 dev.py chaos --minutes 30     rounds of all faults; --seed N for one that was seen
   DUELIST_TEST_DB=docker python3 dev.py test
 """
 
@@ -132,8 +133,13 @@ def digest_of(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
+def chaos(arguments: list[str]) -> NoReturn:
+    """break PostgreSQL, network, disk and service under load, one after the other; --help"""
+    hand_over([PYTHON, "-m", "tests.chaos", *arguments])
+
+
 VERBS: dict[str, Callable[[list[str]], NoReturn]] = {
-    verb.__name__: verb for verb in (run, test, lint, update, bench, mutants, audit, sbom, web)
+    verb.__name__: verb for verb in (run, test, lint, update, bench, mutants, audit, sbom, web, chaos)
 }
 
 

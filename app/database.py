@@ -51,6 +51,10 @@ class DatabaseAway(Exception):
     """The database cannot be reached just now; the same call may work in a moment."""
 
 
+class DatabaseFull(DatabaseAway):
+    """It has no room left; it works again when there is."""
+
+
 @contextmanager
 def database_url(settings: Settings, *, own: bool = False) -> Iterator[str]:
     """As its owner, the database that was chosen, else the embedded one: of a server that runs, or for the block.
@@ -144,7 +148,8 @@ class Database:
             opening.append(_local("statement_timeout", str(limit)))
         if timeout_ms is not None:
             _extend_errand(timeout_ms)
-            opening.append(_local("lock_timeout", str(timeout_ms)))
+            # Shorter, so that whoever waits for a lock is told of it, and not that the filter was too slow.
+            opening.append(_local("lock_timeout", str(timeout_ms * 9 // 10)))
             opening.append(_local("idle_in_transaction_session_timeout", str(_idle_ms(timeout_ms))))
         with self._begun(sql.SQL("; ").join(opening), _patience(limit, write=write)) as connection:
             yield connection
@@ -257,5 +262,6 @@ def _away_named() -> Iterator[None]:
         yield
     except (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout) as error:
         if error.sqlstate is None or error.sqlstate.startswith(_AWAY_CLASSES):
-            raise DatabaseAway(str(error)) from error
+            kind = DatabaseFull if isinstance(error, psycopg.errors.DiskFull) else DatabaseAway
+            raise kind(str(error)) from error
         raise

@@ -37,6 +37,8 @@ class Deadlines:
             if answering.done():
                 return answering.result()
             await exchange.refuse()
+        except asyncio.CancelledError:  # by the server, which was told to stop and has waited for long enough
+            await exchange.refuse(_STOPPING)
         finally:
             watching.cancel()
             if not answering.done():
@@ -98,13 +100,13 @@ class _Exchange:
             self._has_started = True
             await self._send(message)
 
-    async def refuse(self) -> None:
+    async def refuse(self, problem: Problem | None = None) -> None:
         """An answer that has begun cannot be taken back: it stays without its end, and the server cuts it off."""
         has_started, self._has_left = self._has_started, True
         if self._is_gone.is_set() and not has_started:  # told to nobody but those who count
             await self._send({"type": "http.response.start", "status": _GONE, "headers": []})
         elif not has_started:
-            response = problems.respond(_TOO_LATE if self._is_read.is_set() else _TOO_SLOW)
+            response = problems.respond(problem or (_TOO_LATE if self._is_read.is_set() else _TOO_SLOW))
             await response({"type": "http"}, self._receive, self._send)
 
     def leave(self) -> None:
@@ -116,6 +118,10 @@ _GONE = 499  # what proxies note of a client that left
 
 _TOO_LATE = Problem(
     HTTPStatus.GATEWAY_TIMEOUT, "deadline", "There was no answer in time; try again in a moment.",
+    headers=problems.RETRY_SECONDS,
+)  # fmt: skip
+_STOPPING = Problem(
+    HTTPStatus.SERVICE_UNAVAILABLE, "stopping", "The service is being stopped; try again in a moment.",
     headers=problems.RETRY_SECONDS,
 )  # fmt: skip
 _TOO_SLOW = Problem(

@@ -25,7 +25,7 @@ class ImportsSeen:
         self._last = 0.0
 
     def look(self, database: Database) -> None:
-        for company in companies.listed(database):
+        for company in companies.everyone(database):
             self._look(database, company.company_id)
 
     def _look(self, database: Database, company_id: int) -> None:

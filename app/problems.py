@@ -13,7 +13,7 @@ from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.database import DatabaseAway
+from app.database import DatabaseAway, DatabaseFull
 from app.errands import Ended
 from app.logs import faults
 from dsl import Diagnostic, FilterError
@@ -130,13 +130,20 @@ def as_problem(failure: Exception) -> Problem | None:
             known = HTTPStatus(status)
             code = known.phrase.lower().replace(" ", "-")
             return Problem(known, code, _DETAILS.get(known, known.phrase), headers=failure.headers)
+        case DatabaseFull():
+            detail = "The disk of the database is full; nothing was written. Try again when there is room."
+            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "database-full", detail, headers=RETRY_SECONDS)
         case DatabaseAway() | PoolTimeout():
             detail = "The database cannot be reached just now; try again in a moment."
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "database-away", detail, headers=RETRY_SECONDS)
         case Ended():
             detail = "There was no answer in time; try again in a moment."
             return Problem(HTTPStatus.GATEWAY_TIMEOUT, "deadline", detail, headers=RETRY_SECONDS)
-        case psycopg.errors.LockNotAvailable():
+        case (
+            psycopg.errors.LockNotAvailable()
+            | psycopg.errors.SerializationFailure()
+            | psycopg.errors.DeadlockDetected()
+        ):
             detail = "Another change, such as an import, is under way; try again in a moment."
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "locked", detail, headers=RETRY_SECONDS)
         case psycopg.errors.QueryCanceled():
@@ -186,11 +193,20 @@ def install(app: FastAPI) -> None:
 
 async def _answer(request: Request, failure: Exception) -> Response:
     problem = as_problem(failure)
+    if problem is None and (cut_off := _of_begun(failure)):
+        _log.warning("cut off", request_id=str(request.scope.get("request_id", "")), code=cut_off.code)
+        return respond(cut_off)
     if problem is None:
         request_id = str(request.scope.get("request_id", ""))
         _log.error("fault", request_id=request_id, **faults(failure))
         problem = _fault(request_id)
     return respond(problem)
+
+
+def _of_begun(failure: Exception) -> Problem | None:
+    """What Starlette raises in place of it when the answer has begun, which then stays without its end."""
+    cause = failure.__cause__
+    return as_problem(cause) if isinstance(failure, RuntimeError) and isinstance(cause, Exception) else None
 
 
 def _fault(request_id: str) -> Problem:

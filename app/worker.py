@@ -38,7 +38,7 @@ def purge_old_runs(database: Database, settings: Settings) -> int:
     before = datetime.now(UTC) - timedelta(days=settings.keep_runs_days)
     return sum(
         workflows.purge(database, company, run_id, RETENTION, timeout_ms=settings.export_timeout_ms)
-        for company in companies.listed(database)
+        for company in companies.everyone(database)
         for run_id, _ in workflows.old_runs(database, company, before)
     )
 

@@ -1,8 +1,9 @@
-"""`duelist import` as a process of its own, for tests that kill it."""
+"""Commands as processes of their own, for tests that kill them."""
 
 import multiprocessing
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -13,14 +14,22 @@ _context.set_forkserver_preload([__name__])  # what takes long is done once
 
 
 def start(url: str, company: str, folder: Path) -> ForkServerProcess:
-    process = _context.Process(target=_run, args=(url, company, str(folder)))
+    """`duelist import`."""
+    return start_command(["import", str(folder), "--company", company], {"DUELIST_DATABASE_URL": url})
+
+
+def start_command(
+    arguments: Sequence[str], environment: Mapping[str, str], output: Path = Path(os.devnull)
+) -> ForkServerProcess:
+    """`duelist …`; what it says is added to a file."""
+    process = _context.Process(target=_run, args=(list(arguments), dict(environment), str(output)))
     process.start()
     return process
 
 
-def _run(url: str, company: str, folder: str) -> None:
+def _run(arguments: list[str], environment: dict[str, str], output: str) -> None:
     for stream in (1, 2):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-    os.environ["DUELIST_DATABASE_URL"] = url
-    sys.argv = ["duelist", "import", folder, "--company", company]
+        os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    os.environ.update(environment)
+    sys.argv = ["duelist", *arguments]
     cli.main()

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count, permutations
 from pathlib import Path
 from typing import Any, LiteralString
@@ -117,10 +117,10 @@ def facts(database: Database, company: Company) -> Facts:
         return facts_in(connection)
 
 
-def facts_in(connection: Connection) -> Facts:
-    """Every row of every table of the company, kept metrics too, in one snapshot."""
+def facts_in(connection: Connection, tables: Sequence[str] = TENANT_TABLES) -> Facts:
+    """Every row of the tables of the company, of all its tables kept metrics too, in one snapshot."""
     rows: dict[str, list[dict[str, Any]]] = {}
-    for name in TENANT_TABLES:
+    for name in tables:
         found: Any = connection.execute(f"SELECT to_jsonb(t) - 'company_id' FROM {name} t".encode()).fetchall()
         rows[name] = [row for (row,) in found]
     named = {name: {row["id"]: row.get("source_id") for row in found if "id" in row} for name, found in rows.items()}

@@ -250,6 +250,19 @@ def test_a_deadline_is_kept(database_url: str, database: Database, firms: list[C
         soon(lambda: clean(database_url))
 
 
+@pytest.mark.usefixtures("slow")
+def test_what_a_service_that_stops_cannot_end_is_told_so(
+    database_url: str, database: Database, firms: list[Company], tmp_path: Path
+) -> None:
+    key = auth.create_key(database, firms[0], "read")
+    with served(database_url, tmp_path) as port:
+        waiting = asked(port, key)
+        soon(lambda: sleeping(database_url) == 1)
+    status, headers, body = answered(waiting)
+    assert (status, body["errors"][0]["code"], headers["retry-after"]) == (503, "stopping", "2")
+    soon(lambda: clean(database_url))
+
+
 def test_a_request_that_is_sent_too_slowly(
     database_url: str, database: Database, firms: list[Company], tmp_path: Path
 ) -> None:
@@ -346,7 +359,7 @@ def test_each_kind_has_its_time(database: Database) -> None:
     with database.transaction(5, day) as connection:
         assert limits(connection) == ("15s", "3s", "15s")
     with database.transaction(5, day, timeout_ms=300_000) as connection:
-        assert limits(connection) == ("5min", "5min", "5min")
+        assert limits(connection) == ("5min", "270s", "5min")
     with database.transaction(5, write=True, timeout_ms=0) as connection:
         assert limits(connection) == ("0", "0", "10min")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Thread
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
 from starlette.testclient import TestClient
 
@@ -93,6 +94,19 @@ def test_what_is_due_runs_once_and_is_arranged_anew(api: Api, database: Database
     assert following - datetime.fromisoformat(made["next_run_at"]) in (timedelta(hours=h) for h in (23, 24, 25))
     assert run_next(database, company, LIMITS, following)
     assert len(runs_of(api, made)) == 2
+
+
+def test_what_waits_for_a_lock_stays_due(api: Api, database: Database, database_url: str, company: Company) -> None:
+    """A migration is no reason to write to nobody on that day."""
+    made = create(api, schedule=EVERY_DAY)
+    with psycopg.connect(database_url) as migrating:
+        migrating.execute("LOCK TABLE customer")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            run_next(database, company, Limits(Decimal(2), 300, 1e9), due(made))
+    assert runs_of(api, made) == []
+    assert run_next(database, company, LIMITS, due(made))
+    [run] = runs_of(api, made)
+    assert run["status"] == "ready"
 
 
 def test_several_workers_run_it_once(api: Api, database_url: str, company: Company) -> None:

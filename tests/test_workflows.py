@@ -372,6 +372,31 @@ def test_the_same_call_under_a_key_is_one_run(api: Api) -> None:
     assert len(api.get(f"/v1/workflows/{made['id']}/runs").json()["runs"]) == 2
 
 
+@pytest.mark.parametrize("key", [None, "k1"])
+def test_a_run_that_another_change_came_in_the_way_of_is_tried_again(
+    api: Api, key: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create(api, filter=HELP_PAGE)
+    usual, left = runs.Fixing._count, 2
+
+    def overtaken(fixing: runs.Fixing, *about: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            fixing.connection.execute("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$")
+        usual(fixing, *about)
+
+    monkeypatch.setattr(runs.Fixing, "_count", overtaken)
+    assert run(api, made["id"], key).status_code == 201
+    assert left == -1
+    assert len(api.get(f"/v1/workflows/{made['id']}/runs").json()["runs"]) == 1
+    left = 100
+    refused = run(api, made["id"], key and "k2")
+    problem(refused, 503, "locked")
+    assert refused.headers["Retry-After"]
+    assert len(api.get(f"/v1/workflows/{made['id']}/runs").json()["runs"]) == 1
+
+
 def test_entered_left_stayed(api: Api, database: Database, company: Company) -> None:
     made = create(api, filter="invoice.balance > 1000", respect_pauses=False)
     first = run(api, made["id"]).json()

@@ -6,7 +6,7 @@ that grew or shrank by much, unless that is confirmed.
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -43,6 +43,7 @@ from dsl.statements import count_statement, render, rows_statement
 Document = dict[str, Any]
 
 _DIFFERING_SHOWN = 5
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,30 @@ def start(
     limits: Limits,
     idempotency_key: str | None = None,
 ) -> tuple[Run, bool]:
-    """The run, and whether it is a new one: the same call under the same key is answered with the first one's run."""
+    """The run, and whether it is a new one: the same call under the same key is answered with the first one's run.
+
+    What another transaction came in the way of is tried again; of two under one key the second then finds the first.
+    """
+    number = reserved(database, company)
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(psycopg.errors.UniqueViolation, psycopg.errors.SerializationFailure):
+            return _started(database, company, workflow_id, starting, who, limits, idempotency_key, number)
+    return _started(database, company, workflow_id, starting, who, limits, idempotency_key, number)
+
+
+def _started(
+    database: Database,
+    company: Company,
+    workflow_id: int,
+    starting: Starting,
+    who: str,
+    limits: Limits,
+    idempotency_key: str | None,
+    number: int,
+) -> tuple[Run, bool]:
     as_of = starting.as_of or company.today
     key = idempotency_key and f"key {idempotency_key}"  # the schedule has keys of its own
     request = {"workflow": workflow_id, **starting.model_dump(mode="json")}
-    number = reserved(database, company)
     try:
         with (
             _refusals_noted(database, company, workflow_id, who),
@@ -85,14 +105,6 @@ def start(
         cut_off = read(database, company, workflow_id)
         analysis = analyzed(cut_off.filter, company, cut_off.level)
         raise too_slow(database, company, as_of, analysis) or cut from cut
-    except (psycopg.errors.UniqueViolation, psycopg.errors.SerializationFailure):
-        if key is None:
-            raise
-        with database.transaction(company.company_id) as connection:
-            earlier = by_key(connection, company, key)
-        if earlier is None:
-            raise
-        return _same(earlier, request), False
 
 
 @contextmanager

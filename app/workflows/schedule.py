@@ -79,8 +79,9 @@ def _run(fixing: Fixing, workflow: Workflow, limits: Limits, moment: datetime) -
                 fixing.fixed(workflow, limits, confirmed=False)
     except Exception as refused:  # whatever it is, the other workflows go on
         problem = as_problem(refused)
-        if problem is None and isinstance(refused, psycopg.OperationalError):
-            raise  # another worker was quicker, or the database is away
+        is_passing = problem is None or problem.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+        if is_passing and isinstance(refused, psycopg.OperationalError):
+            raise  # another worker was quicker, an import is under way, or the database is away: it stays due
         if problem is None:
             _log.exception("run failed", company=fixing.company.company_id, workflow=workflow.id)
             problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong here.")
