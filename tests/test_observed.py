@@ -211,7 +211,7 @@ def test_the_tables_of_metrics_and_log_fields_are_those_of_the_code(api: Api) ->
 def test_no_label_grows_with_what_is_asked(api: Api, company: Company) -> None:
     api.post("/v1/preview", filter=FILTER)
     text = api.client.get("/metrics").text
-    for value in ("Confidential", "98765", company.name + '"', f'"{company.company_id}"'):
+    for value in ("Confidential", "98765", f'"{company.name}"', f'"{company.company_id}"'):
         assert value not in text
 
 

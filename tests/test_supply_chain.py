@@ -59,7 +59,12 @@ def test_what_a_change_has_to_pass_installs_only_by_dev() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     commands = [line for line in lines if line and not line.startswith(("#", "set ", "cd "))]
     assert commands
-    assert all(re.fullmatch(r"python3 dev\.py \w+", command) for command in commands)
+    ours, of_the_system = commands[-2:], "\n".join(commands[:-2])
+    assert all(re.fullmatch(r"python3 dev\.py \w+", command) for command in ours)
+    assert re.findall(r"\binstall\b.*", of_the_system) == [
+        "install -qq -y --no-install-recommends chromium >/dev/null; } ||"
+    ], "the browser alone comes from the system's packages"
+    assert not re.search(r"\b(pip|uv|npm|curl|wget)\b", of_the_system)
 
 
 # ---------------------------------------------------------------- the image
@@ -97,13 +102,13 @@ def test_the_image_does_not_run_as_root() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_has_no_rights_and_writes_only_to_its_volume(name: str) -> None:
-    service = SERVICES[name]
+    service = SERVICES.get(SERVICES[name].get("extends", ""), {}) | SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert "cap_add" not in service
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert not {"privileged", "pid", "network_mode", "devices"} & service.keys()
-    assert all(re.match(r"\w+:/", volume) for volume in service["volumes"])  # named, no folder of the machine
+    assert all(re.match(r"\w+:/", volume) for volume in service.get("volumes", []))  # named, no folder of the machine
     assert service.get("user", "duelist") != "root"
 
 

@@ -429,7 +429,7 @@ def test_http(client: TestClient, database: Database, company: _Company) -> None
         ({"customer": "nobody"}, 404, "unknown-id"),
         ({"customer": "of another"}, 404, "unknown-id"),
         ({"customer": "\0"}, 404, "unknown-id"),
-        ({"customer": "\ud800"}, 404, "unknown-id"),
+        ({"customer": "\ud800"}, 422, "bad-json"),
         ({"group": "in", "level": "group"}, 404, "unknown-id"),
         ({"group": "G1"}, 422, "bad-request"),
         ({"customer": "in", "level": "group"}, 422, "bad-request"),

@@ -26,7 +26,9 @@ BODY_SECONDS = 1.0
 @pytest.fixture(scope="module")
 def port(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     settings = {"data_dir": tmp_path_factory.mktemp("data"), "worker": False, "body_timeout_seconds": BODY_SECONDS}
-    server = web_server(create_app(Settings.model_validate(settings), as_service(database_url), page_key="the key"))
+    server = web_server(
+        create_app(Settings.model_validate(settings), as_service(database_url), page_key="key-of-the-page")
+    )
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.MonkeyPatch.context() as patch:
         patch.setattr(receiving, "HEAD_SECONDS", 1.0)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -163,7 +165,7 @@ RAW: dict[str, bytes] = {
 def test_no_odd_request_is_our_fault(port: int, case: str) -> None:
     answer = exchanged(port, RAW[case])
     assert status(answer) < 500
-    for inside in (b"Traceback", b"root:", b"import ", b"the key"):
+    for inside in (b"Traceback", b"root:", b"import ", b"key-of-the-page"):
         assert inside not in answer
 
 

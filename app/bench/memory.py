@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from psycopg import sql
+
 from app import companies, queries
 from app.bench.importing import write_files
 from app.bench.ledger import NAME, Place, new_company
@@ -62,7 +64,10 @@ def _import(database: Database, _company: Company, folder: Path) -> None:
     with database.transaction(company.company_id, write=True, timeout_ms=0) as connection:
         import_ledger(connection, company, [folder], dry_run=True)
     with database.owner() as connection:
-        connection.execute("DELETE FROM company WHERE company_id = %s", [company.company_id])
+        connection.execute(sql.SQL("SET LOCAL app.company_id = {}").format(str(company.company_id)))
+        for table in ("audit_entry", "company"):
+            of_company = sql.SQL("DELETE FROM {} WHERE company_id = %s").format(sql.Identifier(table))
+            connection.execute(of_company, [company.company_id])
 
 
 TASKS: Mapping[str, Callable[[Database, Company, Path], None]] = {

@@ -1,5 +1,6 @@
 """What a heavy neighbour costs: how long one company waits for a preview while another asks dear ones, beside alone."""
 
+import secrets
 import statistics
 import time
 from collections.abc import Iterator
@@ -11,12 +12,13 @@ from threading import Event
 import orjson
 
 from app import auth, companies
-from app.bench.http import served
+from app.bench.http import SERVICE, served
 from app.bench.ledger import Place, Size, generate, keep_metrics, new_company, vacuum
 from app.bench.progress import Told
 from app.bench.questions import QUESTIONS
 from app.bench.table import Row, say, show
 from app.companies import Company
+from app.roles import make_role
 
 HEAVY, LIGHT = "sum against a metric", "same row, tiny"
 CLIENTS = 30
@@ -26,7 +28,7 @@ NAME, NEIGHBOUR = "Neighbour", Size(3_000, 30_000, 20_000)
 def measure(place: Place, requests: int, told: Told) -> list[Row]:
     neighbour = _neighbour(place, told)
     heavy, light = (auth.create_key(place.database, company, "read") for company in (place.company, neighbour))
-    with served(place.url) as (_, port):
+    with served(make_role(place.url, SERVICE, secrets.token_hex(16))) as (_, port):
         alone = _waits(port, light, requests)
         with _besieged(port, heavy):
             beside = _waits(port, light, requests)

@@ -39,6 +39,7 @@ class _Recording:
 class _RecordingDatabase:
     def __init__(self, database: Database, statements: list[tuple[Any, ...]]) -> None:
         self._database, self._statements = database, statements
+        self.largest_cost = database.largest_cost
 
     @contextmanager
     def transaction(self, *asked: Any, **more: Any) -> Iterator[_Recording]:
