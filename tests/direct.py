@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from app.main import create_app
 from app.settings import Settings
-from tests.served import as_service
+from tests.served import UNLIMITED, as_service
 
 Headers = Sequence[tuple[bytes, bytes]]
 JSON: Headers = ((b"content-type", b"application/json"),)
@@ -78,7 +78,9 @@ class Direct:
 
 @contextmanager
 def direct(url: str, folder: Path, **settings: object) -> Iterator[Direct]:
-    app = create_app(Settings.model_validate({"data_dir": folder, "worker": False, **settings}), as_service(url))
+    app = create_app(
+        Settings.model_validate({"data_dir": folder, "worker": False, **UNLIMITED, **settings}), as_service(url)
+    )
     with asyncio.Runner() as runner:
         lifespan = app.router.lifespan_context(app)
         runner.run(lifespan.__aenter__())
