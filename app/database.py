@@ -30,8 +30,8 @@ _SLICE_SECONDS = 0.25
 # How long a transaction may be idle between two statements, for it holds locks: with what takes long, longer.
 _SHORTEST_IDLE_MS, _LONGEST_IDLE_MS = 15_000, 600_000
 
-# A commit that is not told of by then has an unknown end.
-_COMMIT_SECONDS = 30.0
+# A commit that is not told of by then has an unknown end. It also keeps a service that was told to stop.
+_COMMIT_SECONDS = 10.0
 
 # A peer that is gone without a word, as after a power cut, is noticed by the kernel.
 _PEERS = {

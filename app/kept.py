@@ -6,15 +6,16 @@ views: the answers are the same.
 """
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Protocol
 
 import psycopg
 import structlog
 from psycopg import sql
 
+from app.background import Background
 from app.database import Connection, Database, DatabaseAway
 from app.models import metadata
 from dsl.frames import Relations
@@ -304,7 +305,7 @@ class Keeper:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keeper")
+        self._background = Background("keeper")
         self._brought: dict[int, date] = {}
 
     def consider(self, company: _Company) -> None:
@@ -312,10 +313,10 @@ class Keeper:
         company_id, today = company.company_id, company.today
         if self._brought.get(company_id) != today:
             self._brought[company_id] = today
-            self._worker.submit(self._bring, company_id, today)
+            self._background.submit(partial(self._bring, company_id, today))
 
     def close(self) -> None:
-        self._worker.shutdown(wait=True, cancel_futures=True)
+        self._background.close()
 
     def _bring(self, company_id: int, day: date) -> None:
         try:

@@ -6,9 +6,9 @@ import hmac
 import re
 import secrets
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, LiteralString, NamedTuple, cast, get_args
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from app import audit_log
+from app.background import Background
 from app.companies import Company
 from app.database import Connection, Database, DatabaseAway
 from app.problems import Problem
@@ -106,16 +107,16 @@ class Uses:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="uses")
+        self._background = Background("uses")
         self._waiting: set[tuple[int, str]] = set()
 
     def note(self, company_id: int, prefix: str) -> None:
         if (company_id, prefix) not in self._waiting:
             self._waiting.add((company_id, prefix))
-            self._worker.submit(self._write, company_id, prefix)
+            self._background.submit(partial(self._write, company_id, prefix))
 
     def close(self) -> None:
-        self._worker.shutdown(wait=True, cancel_futures=True)
+        self._background.close()
 
     def _write(self, company_id: int, prefix: str) -> None:
         statement: LiteralString = f"""

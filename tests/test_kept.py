@@ -2,7 +2,9 @@
 
 import random
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -14,6 +16,7 @@ from app import kept
 from app.database import Connection, Database
 from app.kept import KEPT, Keeper, Verdict, kept_day, rebuild, refresh, relations, verify
 from dsl.frames import Relations
+from tests.chaos.world import soon
 from tests.oracle.ledger import write_folder
 from tests.oracle.random_ledgers import random_ledger
 from tests.test_imports import Company, make_company
@@ -31,6 +34,11 @@ def company_on(database: Database, day: date) -> Company:
 @pytest.fixture
 def company(database: Database) -> Company:
     return company_on(database, TODAY)
+
+
+def day_kept(company: Company) -> date | None:
+    with company.database.transaction(company.company_id) as connection:
+        return kept_day(connection, company.company_id)
 
 
 def is_kept(company: Company, day: date) -> None:
@@ -220,8 +228,33 @@ def test_who_was_taken_away_by_hand_is_no_longer_counted(company: Company) -> No
 def test_the_keeper_brings_a_company_to_its_new_day(company: Company) -> None:
     company.load({"customers": "source_id\nC1\n"})
     tomorrow = replace(company, today=TODAY + timedelta(days=1))
-    keeper = Keeper(company.database)
-    keeper.consider(tomorrow)
-    keeper.consider(tomorrow)
-    keeper.close()
+    with closing(Keeper(company.database)) as keeper:
+        keeper.consider(tomorrow)
+        keeper.consider(tomorrow)
+        assert soon(lambda: day_kept(company) == tomorrow.today, 30)
     is_kept(company, TODAY + timedelta(days=1))
+
+
+def test_a_keeper_that_cannot_go_on_does_not_keep_the_service(company: Company) -> None:
+    """It waits for whoever changes the ledger, for as long as that takes."""
+    company.load({"customers": "source_id\nC1\n"})
+    keeper = Keeper(company.database)
+    with company.database.transaction(company.company_id, write=True) as connection:
+        kept.lock(connection, company.company_id)
+        keeper.consider(replace(company, today=TODAY + timedelta(days=1)))
+        assert soon(lambda: waits_for_a_lock(connection), 30)
+        leaving = threading.Thread(target=keeper.close, daemon=True)
+        leaving.start()
+        leaving.join(30)
+        assert not leaving.is_alive()
+        assert waits_for_a_lock(connection)
+        assert [thread.daemon for thread in threading.enumerate() if thread.name == "keeper"] == [True]
+    assert soon(lambda: day_kept(company) == TODAY + timedelta(days=1), 30)
+
+
+def waits_for_a_lock(connection: Connection) -> bool:
+    question = """
+        SELECT FROM pg_locks
+        WHERE locktype = 'advisory' AND NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))
+    """
+    return bool(connection.execute(question).fetchall())
