@@ -180,7 +180,7 @@ def refresh(connection: Connection, company_id: int, day: date) -> int:
             connection.execute(_KEEP_DAY, [company_id, day])
     except psycopg.errors.NumericValueOutOfRange:
         forget(connection, company_id)
-    connection.execute("SET LOCAL enable_nestloop = DEFAULT")
+        connection.execute("SET LOCAL enable_nestloop = DEFAULT")
     for table in ("touched_customer", "touched_group"):
         connection.execute(sql.SQL("DELETE FROM {} WHERE company_id = %s").format(sql.Identifier(table)), [company_id])
     return touched
@@ -210,6 +210,8 @@ def _write(connection: Connection, company_id: int, *, whole_tables: bool) -> No
         connection.execute("SET LOCAL work_mem = DEFAULT")
     else:
         connection.execute(_upsert("customer_metrics", "customer_metrics_touched"), [company_id])
+    # A group's members are looked up, group by group: joined, they would be looked for among all customers each time.
+    connection.execute("SET LOCAL enable_nestloop = DEFAULT")
     connection.execute(_upsert("group_metrics", "group_metrics_touched"), [company_id])
     connection.execute(_upsert("company_metrics", "company_metrics_touched"), [company_id])
 

@@ -225,6 +225,26 @@ def test_who_was_taken_away_by_hand_is_no_longer_counted(company: Company) -> No
     is_kept(company, TODAY)
 
 
+def test_groups_are_not_each_looked_for_among_all_customers(company: Company) -> None:
+    """At the first import nothing is known of the tables yet."""
+    customers = 1_500
+    folder = "source_id,group\n" + "".join(f"C{n},G{n // 3}\n" for n in range(customers))
+    company.load({"customers": folder})
+    with company.database.transaction(company.company_id, write=True) as connection:
+        kept.forget(connection, company.company_id)
+        before = read_of_metrics(connection)
+        rebuild(connection, company.company_id, TODAY)
+        assert read_of_metrics(connection) - before < 20 * customers
+    is_kept(company, TODAY)
+
+
+def read_of_metrics(connection: Connection) -> int:
+    """Rows, by this transaction."""
+    question = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'customer_metrics'"
+    [(rows,)] = connection.execute(question).fetchall()
+    return int(str(rows))
+
+
 def test_the_keeper_brings_a_company_to_its_new_day(company: Company) -> None:
     company.load({"customers": "source_id\nC1\n"})
     tomorrow = replace(company, today=TODAY + timedelta(days=1))
