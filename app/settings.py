@@ -62,7 +62,10 @@ class Settings(BaseSettings):
     pool_max_size: int = Field(10, ge=1, description="connections at most, of each process")
     pool_timeout_seconds: float = Field(5.0, gt=0, description="how long a request waits for a connection")
     company_connections: int | None = Field(
-        None, ge=1, description="how many requests of one company are answered at once; half of the pool when absent"
+        None,
+        ge=1,
+        description="how many requests of one company are answered at once; when absent one less than there are"
+        " processors, at least two and at most half of the pool",
     )
     statement_timeout_ms: int = Field(15_000, ge=0, description="for a statement of a filter; 0 is no limit")
     export_timeout_ms: int = Field(300_000, ge=0, description="the same for exports, forecasts and runs")
@@ -124,7 +127,9 @@ class Settings(BaseSettings):
 
     @property
     def most_of_company(self) -> int:
-        return self.company_connections or max(1, self.pool_max_size // 2)
+        """What each asks may keep a processor of the database busy, and one is left to the other companies."""
+        most = max(2, (os.cpu_count() or 1) - 1)
+        return self.company_connections or max(1, min(most, self.pool_max_size // 2))
 
     def signing_key(self) -> bytes:
         """The key of page cursors: the chosen one, or one made once and kept where only we can read it."""

@@ -115,8 +115,15 @@ def test_limits_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
         Settings.model_validate(wrong)
 
 
-def test_a_company_has_half_of_the_pool() -> None:
-    assert Settings().most_of_company == 5
+@pytest.mark.parametrize(("processors", "most"), [(None, 2), (2, 2), (4, 3), (6, 5), (64, 5)])
+def test_a_company_leaves_a_processor_to_the_others(
+    monkeypatch: pytest.MonkeyPatch, processors: int | None, most: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: processors)
+    assert Settings().most_of_company == most
+
+
+def test_a_company_has_half_of_the_pool_at_most() -> None:
     assert Settings(pool_min_size=1, pool_max_size=1).most_of_company == 1
     assert Settings(company_connections=7).most_of_company == 7
 
