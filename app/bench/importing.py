@@ -161,7 +161,7 @@ _FILES: Mapping[str, str] = {
 
 def write_files(database: Database, company: Company, folder: Path) -> None:
     """As an ERP would give them."""
-    with database.transaction(company.company_id) as connection:
+    with database.transaction(company.company_id, timeout_ms=0) as connection:
         for name, query in _FILES.items():
             with (
                 (folder / f"{name}.csv").open("wb") as file,
