@@ -25,7 +25,7 @@ from tests.oracle.metrics import World
 from tests.oracle.random_ledgers import OWN, OWN_CHOICES
 
 TODAY = date(2026, 3, 31)
-LEDGERS = int(os.environ.get("DUELIST_LEDGERS", "60"))
+LEDGERS = int(os.environ.get("DUELIST_LEDGERS", "40"))
 FILTERS = int(os.environ.get("DUELIST_FILTERS", "60"))
 FIRST_SEED = int(os.environ.get("DUELIST_SEED", "0"))
 

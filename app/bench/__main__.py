@@ -49,13 +49,13 @@ def _text(run: Run) -> object:
 
 
 def _http(run: Run) -> object:
-    rows = http.measure(run.place, 50 if run.quick else 300)
+    rows = http.measure(run.place, 50 if run.quick else 300, min(run.rounds, 3))
     http.report(rows)
     return rows
 
 
 def _neighbours(run: Run) -> object:
-    rows = neighbours.measure(run.place, 50 if run.quick else 300, run.told)
+    rows = neighbours.measure(run.place, 50 if run.quick else 300, min(run.rounds, 3), run.told)
     neighbours.report(rows)
     return rows
 

@@ -29,14 +29,14 @@ WARM = 20
 SERVICE = "duelist_bench_service"
 
 
-def measure(place: Place, requests: int) -> list[Row]:
+def measure(place: Place, requests: int, rounds: int) -> list[Row]:
     filters = [question.filter for question in QUESTIONS if question.name in NAMES]
     key = auth.create_key(place.database, place.company, "read")
     recordings = [recorded(place, text) for text in filters]
     with served(make_role(place.url, SERVICE, secrets.token_hex(16))) as (server, port):
         bodies = [orjson.dumps({"filter": text}) for text in filters]
-        ours = [_asked(server, port, key, bodies, requests) for _ in range(3)]
-        bare = [_bare(place.url, recordings, requests) for _ in range(3)]
+        ours = [_asked(server, port, key, bodies, requests) for _ in range(rounds)]
+        bare = [_bare(place.url, recordings, requests) for _ in range(rounds)]
     return [_row(name, taken) for name, taken in (("HTTP", ours), ("bare loop", bare))]
 
 

@@ -22,16 +22,15 @@ from app.roles import make_role
 
 HEAVY, LIGHT = "sum against a metric", "same row, tiny"
 CLIENTS = 30
-ROUNDS = 3
 NAME, NEIGHBOUR = "Neighbour", Size(3_000, 30_000, 20_000)
 
 
-def measure(place: Place, requests: int, told: Told) -> list[Row]:
+def measure(place: Place, requests: int, rounds: int, told: Told) -> list[Row]:
     neighbour = _neighbour(place, told)
     heavy, light = (auth.create_key(place.database, company, "read") for company in (place.company, neighbour))
     with served(make_role(place.url, SERVICE, secrets.token_hex(16))) as (_, port):
         alone, beside = [], []
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             alone += _waits(port, light, requests)
             with _besieged(port, heavy):
                 beside += _waits(port, light, requests)
