@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from threading import BoundedSemaphore
 
 from fastapi import FastAPI
 
@@ -71,10 +70,12 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
     app.state.cursors = queries.Cursors(signing_key)
     app.state.fingerprint = partial(fingerprint, signing_key)
     app.state.page_key = page_key
-    # An export holds a connection for as long as its reader likes: the other half is for everything else.
-    app.state.exports = BoundedSemaphore(max(1, settings.pool_max_size // 2))
+    most, patience = settings.most_of_company, settings.pool_timeout_seconds
     # Keys, what is kept and the worker have the connections that are left.
-    app.state.turns = Turns(max(1, settings.pool_max_size - 2), settings.most_of_company, settings.pool_timeout_seconds)
+    app.state.turns = Turns(max(1, settings.pool_max_size - 2), most, patience)
+    # An export holds a connection for as long as its reader likes: the other half is for everything else, and of each
+    # company's turns one.
+    app.state.exports = Turns(max(1, settings.pool_max_size // 2), max(1, most - 1), patience)
     app.add_middleware(Deadlines, seconds=settings.deadline_seconds)
     app.add_middleware(Observed, signing_key=signing_key)
     problems.install(app)

@@ -384,20 +384,6 @@ def test_an_abandoned_export_gives_its_connection_back(database_url: str, sample
     database.close()
 
 
-def test_too_many_exports_have_to_wait(client: TestClient, api: Api) -> None:
-    exports = client.app.state.exports  # type: ignore[attr-defined]
-    taken = 0
-    while exports.acquire(blocking=False):
-        taken += 1
-    response = api.post("/v1/preview.csv", filter=FILTER)
-    exports.release(taken)
-    problem(response, 429, "busy")
-    assert int(response.headers["Retry-After"]) > 0
-    for _ in range(2 * taken):
-        assert api.post("/v1/preview.csv", filter=FILTER).status_code == 200
-        problem(api.post("/v1/preview.csv", filter="x"), 422)
-
-
 # ---------------------------------------------------------------- cursors
 
 ASKED: dict[str, object] = {"filter": "invoice.balance > $x", "limit": 2, "params": {"x": 10}, "as_of": "2026-06-30"}

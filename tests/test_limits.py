@@ -146,6 +146,24 @@ def test_a_client_that_leaves_takes_its_query_along(
 
 
 @pytest.mark.usefixtures("slow")
+def test_exports_leave_a_turn_to_the_company_s_other_requests(
+    database_url: str, database: Database, firms: list[Company], tmp_path: Path
+) -> None:
+    key = auth.create_key(database, firms[0], "read")
+    quick = "customer.country = 'DE'"
+    with served(database_url, tmp_path, company_connections=2, pool_timeout_seconds=1) as port:
+        first = asked(port, key, "/v1/preview.csv")
+        soon(lambda: sleeping(database_url) == 1)
+        status, headers, problem = answered(asked(port, key, "/v1/preview.ndjson"))
+        assert (status, problem["errors"][0]["code"]) == (429, "busy")
+        assert int(headers["retry-after"]) > 0
+        assert answered(asked(port, key, filter=quick))[0] == 200
+        first.close()
+        soon(lambda: clean(database_url))
+        assert asked(port, key, "/v1/preview.csv", quick).getresponse().status == 200
+
+
+@pytest.mark.usefixtures("slow")
 def test_whoever_leaves_the_line_is_forgotten(
     database_url: str, database: Database, firms: list[Company], tmp_path: Path
 ) -> None:

@@ -27,6 +27,13 @@ async def _admin(request: Request, caller: Annotated[Caller, Depends(needs("admi
         yield caller
 
 
+async def _exporter(request: Request, caller: Known) -> AsyncIterator[Caller]:
+    exports: Turns = request.app.state.exports
+    company_id = caller.company.company_id
+    async with exports.turn(company_id), _turns(request).turn(company_id):
+        yield caller
+
+
 def _turns(request: Request) -> Turns:
     turns: Turns = request.app.state.turns
     return turns
@@ -36,6 +43,7 @@ def _turns(request: Request) -> Turns:
 Reader = Annotated[Caller, Depends(_reader)]
 Writer = Annotated[Caller, Depends(_writer)]
 Admin = Annotated[Caller, Depends(_admin)]
+Exporter = Annotated[Caller, Depends(_exporter)]
 
 
 def forget_callers(request: Request) -> None:

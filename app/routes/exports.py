@@ -1,9 +1,7 @@
 """Whole answers, sent as they are read."""
 
 from collections.abc import AsyncIterator, Generator
-from http import HTTPStatus
 from itertools import chain
-from threading import BoundedSemaphore
 from typing import Any
 
 from anyio import CancelScope
@@ -11,11 +9,9 @@ from fastapi import Request
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from app import problems
 from app.asked import Exporting, analysis_of
 from app.audit_log import exported
 from app.auth import Caller
-from app.problems import Problem
 
 CSV = "text/csv; charset=utf-8; header=present"
 NDJSON = "application/x-ndjson"
@@ -49,21 +45,9 @@ def noted_export(
     return exported(chunks, state.database, company.company_id, caller.name, asked.kind, **about)
 
 
-def streamed(request: Request, chunks: Generator[bytes, None, None], media_type: str) -> Response:
+def streamed(chunks: Generator[bytes, None, None], media_type: str) -> Response:
     """The first rows are there before the answer begins, so that what is wrong still has its own status."""
-    counted = _counted(request.app.state.exports, chunks)
-    first = next(counted, b"")
-    return StreamingResponse(_sent(first, counted), media_type=media_type)
-
-
-def _counted(exports: BoundedSemaphore, chunks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
-    if not exports.acquire(blocking=False):
-        detail = "Too many exports are running; try again in a moment."
-        raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "busy", detail, headers=problems.RETRY_SECONDS)
-    try:
-        yield from chunks
-    finally:
-        exports.release()
+    return StreamingResponse(_sent(next(chunks, b""), chunks), media_type=media_type)
 
 
 async def _sent(first: bytes, chunks: Generator[bytes, None, None]) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app import queries
 from app.auth import Caller
-from app.routes.callers import Known, Reader
+from app.routes.callers import Exporter, Known, Reader
 from app.routes.exact import ExactRoute, answer
 from app.routes.exports import CSV, NDJSON, Csv, Ndjson, noted_export, streamed
 from dsl import Catalog
@@ -47,13 +47,13 @@ def _rows(asked: queries.Paged, caller: Caller, request: Request, kind: queries.
 
 
 @filters.post("/preview.csv", response_class=Csv)
-def preview_csv(asked: queries.Exporting, caller: Reader, request: Request) -> Response:
+def preview_csv(asked: queries.Exporting, caller: Exporter, request: Request) -> Response:
     """The whole answer as CSV, streamed."""
     return _exported(asked, caller, request, "csv", CSV)
 
 
 @filters.post("/preview.ndjson", response_class=Ndjson)
-def preview_ndjson(asked: queries.Exporting, caller: Reader, request: Request) -> Response:
+def preview_ndjson(asked: queries.Exporting, caller: Exporter, request: Request) -> Response:
     """The whole answer, one JSON object a line, streamed."""
     return _exported(asked, caller, request, "ndjson", NDJSON)
 
@@ -64,7 +64,7 @@ def _exported(
     state = request.app.state
     timeout = state.settings.export_timeout_ms
     chunks = queries.export(state.reads, caller.company, asked, form, timeout_ms=timeout)
-    return streamed(request, noted_export(request, caller, chunks, asked, form), media_type)
+    return streamed(noted_export(request, caller, chunks, asked, form), media_type)
 
 
 @filters.post("/why")

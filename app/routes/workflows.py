@@ -13,7 +13,7 @@ from app import workflows as feature
 from app.asked import LARGEST_PAGE, Day, Kind
 from app.audit_log import exported
 from app.problems import Problem
-from app.routes.callers import Admin, Reader, Writer, forget_callers
+from app.routes.callers import Admin, Exporter, Reader, Writer, forget_callers
 from app.routes.exact import ExactRoute, answer
 from app.routes.exports import CSV, NDJSON, OR_NDJSON, Csv, noted_export, streamed
 from app.worker import limits_of
@@ -180,7 +180,7 @@ def preview_workflow_rows(
 
 @workflows.post("/workflows/{id}/preview.{form}", response_class=Csv, responses=OR_NDJSON)
 def export_workflow(
-    caller: Reader, workflow_id: Id, form: Literal["csv", "ndjson"], looking: _Whole, request: Request
+    caller: Exporter, workflow_id: Id, form: Literal["csv", "ndjson"], looking: _Whole, request: Request
 ) -> Response:
     """All that a workflow targets, streamed."""
     state = request.app.state
@@ -188,7 +188,7 @@ def export_workflow(
     timeout = state.settings.export_timeout_ms
     chunks = queries.export(state.reads, caller.company, asked, form, timeout_ms=timeout)
     noted = noted_export(request, caller, chunks, asked, form, workflow=workflow_id)
-    return streamed(request, noted, CSV if form == "csv" else NDJSON)
+    return streamed(noted, CSV if form == "csv" else NDJSON)
 
 
 @workflows.post("/workflows/{id}/funnel")
@@ -273,13 +273,13 @@ def compare_runs(
 
 
 @runs.get("/{id}/{kind}.{form}", response_class=Csv, responses=OR_NDJSON)
-def export_run(caller: Reader, run_id: Id, kind: Kind, form: Literal["csv", "ndjson"], request: Request) -> Response:
+def export_run(caller: Exporter, run_id: Id, kind: Kind, form: Literal["csv", "ndjson"], request: Request) -> Response:
     """All rows of a run, streamed; those held back say so."""
     state = request.app.state
     timeout = state.settings.export_timeout_ms
     chunks = feature.export_run(state.reads, caller.company, run_id, kind, form, timeout_ms=timeout)
     about = (state.database, caller.company.company_id, caller.name, kind)
-    return streamed(request, exported(chunks, *about, run=run_id, format=form), CSV if form == "csv" else NDJSON)
+    return streamed(exported(chunks, *about, run=run_id, format=form), CSV if form == "csv" else NDJSON)
 
 
 @runs.get("/{id}/{kind}")
