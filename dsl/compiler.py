@@ -40,6 +40,10 @@ class Question:
     relations: Relations
 
 
+# sa.false() would take all that it is ANDed with out of the statement, the company too.
+_NEVER = sa.literal_column("false", sa.Boolean)
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """Rows in the order of a field's values; those where it is missing come last, and among equals source_id decides.
@@ -279,7 +283,7 @@ class _Compiler:
     def predicate(self, node: Predicate) -> Test:
         match node:
             case typed.Constant(value):
-                return sa.true() if value else sa.false()
+                return sa.true() if value else _NEVER
             case typed.And(items):
                 return sa.and_(*map(self.predicate, items))
             case typed.Or(items):

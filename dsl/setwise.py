@@ -27,6 +27,10 @@ from dsl.typed import Currency, FieldOf, Operand, Predicate, Role, Row
 from dsl.types import QUANTITIES, Kind, Type
 
 
+# sa.false() would take all that it is ANDed with out of the statement, the company too.
+_NEVER = sa.literal_column("false", sa.Boolean)
+
+
 def select_set(
     filter: typed.Filter, *, company: int, as_of: date, metrics_suffix: str, historic: bool
 ) -> sa.Select[tuple[int]]:
@@ -209,7 +213,7 @@ class _Rows:
             return self.chosen[condition]
         match condition:
             case typed.Constant(value):
-                return sa.true() if value else sa.false()
+                return sa.true() if value else _NEVER
             case typed.And(conditions):
                 return sa.and_(*map(self.holds, conditions))
             case typed.Or(conditions):
