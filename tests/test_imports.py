@@ -214,50 +214,55 @@ def test_bad_cell_in_ndjson(company: Company, file: str, column: str, value: str
     assert company.refusals({f"{file}.ndjson": f"\n{as_ndjson(row)}"}) == [(f"{file}.ndjson", 2, column, code)]
 
 
-@pytest.mark.parametrize(
-    ("line", "column", "code"),
-    [
-        ('{"source_id": "C5"', None, "bad-json"),
-        ('["C5"]', None, "bad-json"),
-        ('{"source_id": "C5", "source_id": "C6"}', None, "bad-json"),
-        ('{"source_id": "C5", "credit_limit": NaN}', None, "bad-json"),
-        ("[" * 100_000, None, "bad-json"),
-        ('{"source_id": "C5", "name": {"first": "Ada"}}', "name", "bad-json"),
-        ('{"source_id": "C5", "name": ["Ada"]}', "name", "bad-json"),
-        ('{"source_id": "C5", "tags": [true]}', "tags", "bad-json"),
-        ('{"source_id": "C5", "tags": ["a|b"]}', "tags", "bad-json"),
-        ('{"source_id": "C5", "nmae": "Ada"}', "nmae", "unknown-column"),
-        ('{"source_id": "C5", "credit_limit": 1e400}', "credit_limit", "bad-number"),
-        ('{"source_id": "C5", "credit_limit": 12345678901234567890}', "credit_limit", "number-out-of-range"),
-        ('{"name": "Ada"}', "source_id", "missing-value"),
-        ("{}", "source_id", "missing-value"),
-    ],
-)
+BAD_LINES = [
+    ('{"source_id": "C5"', None, "bad-json"),
+    ('["C5"]', None, "bad-json"),
+    ('{"source_id": "C5", "source_id": "C6"}', None, "bad-json"),
+    ('{"source_id": "C5", "credit_limit": NaN}', None, "bad-json"),
+    ("[" * 100_000, None, "bad-json"),
+    ('{"source_id": "C5", "name": {"first": "Ada"}}', "name", "bad-json"),
+    ('{"source_id": "C5", "name": ["Ada"]}', "name", "bad-json"),
+    ('{"source_id": "C5", "tags": [true]}', "tags", "bad-json"),
+    ('{"source_id": "C5", "tags": ["a|b"]}', "tags", "bad-json"),
+    ('{"source_id": "C5", "nmae": "Ada"}', "nmae", "unknown-column"),
+    ('{"source_id": "C5", "credit_limit": 1e400}', "credit_limit", "bad-number"),
+    ('{"source_id": "C5", "credit_limit": 12345678901234567890}', "credit_limit", "number-out-of-range"),
+    ('{"name": "Ada"}', "source_id", "missing-value"),
+    ("{}", "source_id", "missing-value"),
+]
+
+
+@pytest.mark.parametrize(("line", "column", "code"), BAD_LINES)
 def test_bad_json(company: Company, line: str, column: str | None, code: str) -> None:
     text = f'{{"source_id": "C4"}}\n{line}\n'
     assert company.refusals({"customers.ndjson": text}) == [("customers.ndjson", 2, column, code)]
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "column", "code"),
-    [
-        ("", 1, "source_id", "missing-column"),
-        ("name\nAda\n", 1, "source_id", "missing-column"),
-        ("source_id,nmae\nC5,Ada\n", 1, "nmae", "unknown-column"),
-        ("source_id,custom.a b\nC5,Ada\n", 1, "custom.a b", "unknown-column"),
-        ("source_id,name,name\nC5,Ada,Bea\n", 1, "name", "duplicate-column"),
-        ('source_id,"na"me"\nC5,Ada\n', 1, None, "bad-quoting"),
-        ("source_id,name\nC5,Ada,Bea\n", 2, None, "wrong-length"),
-        ("source_id,name\nC4,Ada\nC5\n", 3, None, "wrong-length"),
-        ('source_id,name\nC4,"Ada"x\nC5,Bea\n', 2, None, "bad-quoting"),
-        ('source_id,name\nC4,"Ada\nC5,Bea\nC6,Cid\n', 2, None, "bad-quoting"),
-        (f"source_id,name\nC4,{'x' * 200_000}\n", 2, None, "bad-quoting"),
-        (f"source_id,name\nC4,{'x' * 2_000_000}\n", 2, None, "too-long"),
-        ("source_id\nC5\n\nC5\n", 4, "source_id", "duplicate"),
-    ],
-)
+BAD_TEXTS = [
+    ("", 1, "source_id", "missing-column"),
+    ("name\nAda\n", 1, "source_id", "missing-column"),
+    ("source_id,nmae\nC5,Ada\n", 1, "nmae", "unknown-column"),
+    ("source_id,custom.a b\nC5,Ada\n", 1, "custom.a b", "unknown-column"),
+    ("source_id,name,name\nC5,Ada,Bea\n", 1, "name", "duplicate-column"),
+    ('source_id,"na"me"\nC5,Ada\n', 1, None, "bad-quoting"),
+    ("source_id,name\nC5,Ada,Bea\n", 2, None, "wrong-length"),
+    ("source_id,name\nC4,Ada\nC5\n", 3, None, "wrong-length"),
+    ('source_id,name\nC4,"Ada"x\nC5,Bea\n', 2, None, "bad-quoting"),
+    ('source_id,name\nC4,"Ada\nC5,Bea\nC6,Cid\n', 2, None, "bad-quoting"),
+    (f"source_id,name\nC4,{'x' * 200_000}\n", 2, None, "bad-quoting"),
+    (f"source_id,name\nC4,{'x' * 2_000_000}\n", 2, None, "too-long"),
+    ("source_id\nC5\n\nC5\n", 4, "source_id", "duplicate"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "column", "code"), BAD_TEXTS)
 def test_bad_csv(company: Company, text: str, line: int, column: str | None, code: str) -> None:
     assert company.refusals({"customers": text}) == [("customers.csv", line, column, code)]
+
+
+def test_there_are_at_least_24_kinds_of_bad_row() -> None:
+    kinds = {code for *_, code in (*BAD_CELLS, *BAD_LINES, *BAD_TEXTS)}
+    assert len(kinds) >= 24, sorted(kinds)
 
 
 def test_the_other_files_are_read_all_the_same(company: Company) -> None:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -19,7 +20,7 @@ from starlette.testclient import TestClient
 
 from app import auth
 from app.companies import Company
-from app.database import Database
+from app.database import Database, DatabaseAway
 from app.settings import Settings
 from app.worker import Worker, work
 from app.workflows import Limits, Run, Workflow, deliver_next, run_next
@@ -122,6 +123,32 @@ def test_several_workers_run_it_once(api: Api, database_url: str, company: Compa
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(worker, range(6)))
     assert [len(runs_of(api, one)) for one in made] == [1, 1, 1, 1]
+
+
+def test_a_worker_that_dies_in_the_middle_leaves_the_run_to_another(
+    api: Api, database: Database, database_url: str, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create(api, schedule=EVERY_DAY)
+    set_hook(api, "http://127.0.0.1:1/nobody")
+    honest = Fixing.fixed
+
+    def dying(fixing: Fixing, *about: Any, **more: Any) -> Run:
+        run = honest(fixing, *about, **more)
+        with psycopg.connect(database_url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 10000)", [fixing.connection.info.backend_pid])
+        return run
+
+    with monkeypatch.context() as dies:
+        dies.setattr(Fixing, "fixed", dying)
+        with pytest.raises(DatabaseAway):
+            run_next(database, company, LIMITS, due(made))
+    assert runs_of(api, made) == []
+    assert not deliver_next(database, company, private=True)
+    assert run_next(database, company, LIMITS, due(made))
+    [run] = runs_of(api, made)
+    assert run["status"] == "ready"
+    assert deliver_next(database, company, private=True)
+    assert not run_next(database, company, LIMITS, due(made))
 
 
 @pytest.mark.parametrize("edited", [{"schedule": None}, {"schedule": EVERY_DAY, "active": False}])
