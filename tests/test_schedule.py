@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
 from app import auth
 from app.companies import Company
@@ -208,8 +209,12 @@ def test_a_fault_does_not_stop_the_others(
         return honest(fixing, workflow, *limits, confirmed=confirmed)
 
     monkeypatch.setattr(Fixing, "fixed", faulty)
-    while run_next(database, company, LIMITS, due(made[1])):
-        pass
+    with capture_logs() as logs:
+        while run_next(database, company, LIMITS, due(made[1])):
+            pass
+    assert [(line["error"], "exc_info" in line) for line in logs if line["event"] == "run failed"] == [
+        ("KeyError", False)
+    ], "what an exception says may be a customer's data"
     [refused], [ready] = (runs_of(api, one) for one in made)
     assert (refused["refusal"]["type"], ready["status"]) == ("urn:duelist:problem:internal", "ready")
     problem(api.get(f"/v1/runs/{ready['id']}/compare?with={refused['id']}"), 422, "not-comparable")
