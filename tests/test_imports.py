@@ -269,8 +269,8 @@ def test_bad_csv(company: Company, text: str, line: int, column: str | None, cod
 
 
 def test_there_are_at_least_24_kinds_of_bad_row() -> None:
-    kinds = {code for *_, code in (*BAD_CELLS, *BAD_LINES, *BAD_TEXTS)}
-    assert len(kinds) >= 24, sorted(kinds)
+    kinds = {case[-1] for case in (*BAD_CELLS, *BAD_LINES, *BAD_TEXTS)}
+    assert len(kinds) >= 24, kinds
 
 
 def test_the_other_files_are_read_all_the_same(company: Company) -> None:

@@ -42,6 +42,13 @@ def client(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield client
 
 
+@pytest.fixture(scope="module")
+def guarded(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A service as it is unless its network is said to be private."""
+    with client_of(database_url, tmp_path_factory.mktemp("guarded")) as client:
+        yield client
+
+
 @pytest.fixture
 def company(database: Database, tmp_path: Path, request: pytest.FixtureRequest) -> Company:
     return company_with(database, request.node.name, tmp_path, LEDGER)
@@ -339,17 +346,9 @@ def test_two_workers_tell_once(api: Api, database_url: str, company: Company) ->
      "https://[::ffff:127.0.0.1]/", "http://8.8.8.8/", "ftp://8.8.8.8/", "https://", "x", "https://a@8.8.8.8/",
      "https://8.8.8.8:99999/"],
 )  # fmt: skip
-def test_no_webhook_leads_into_the_network_of_the_service(database_url: str, tmp_path: Path, url: str) -> None:
-    folder = tmp_path / "ledger"
-    folder.mkdir()
-    with (
-        client_of(database_url, tmp_path) as guarded,
-        closing(Database(database_url)) as database,
-    ):
-        company = company_with(database, f"guarded {url}", folder, LEDGER)
-        api = Api(guarded, auth.create_key(database, company, "admin"))
-        problem(guarded.put("/v1/webhook", json={"url": url}, headers=api.headers), 422, "bad-address")
-        problem(api.get("/v1/webhook"), 404, "no-webhook")
+def test_no_webhook_leads_into_the_network_of_the_service(guarded: TestClient, api: Api, url: str) -> None:
+    problem(guarded.put("/v1/webhook", json={"url": url}, headers=api.headers), 422, "bad-address")
+    problem(api.get("/v1/webhook"), 404, "no-webhook")
 
 
 def test_a_webhook_is_removed(api: Api, database: Database, company: Company) -> None:
