@@ -4,6 +4,7 @@ import gzip
 import json
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -459,18 +460,30 @@ def test_companies_do_not_meet(company: Company, database: Database) -> None:
     assert other.refusals({"contacts": "source_id,customer_id\nK1,C3\n"})
 
 
+WAITING = """
+    SELECT FROM pg_locks JOIN pg_database d ON d.oid = database AND d.datname = current_database()
+    WHERE locktype = 'advisory' AND NOT granted
+"""
+
+
 def test_two_imports_at_once_run_one_after_the_other(company: Company) -> None:
-    customers = folder({"customers": "source_id\nC1\n"})
-    with customers as path, company.database.transaction(company.company_id, write=True) as connection:
-        import_ledger(connection, company, [path])
+    """The second one refers to what the first one has not yet committed when it begins."""
+    with (
+        folder({"customers": "source_id\nC1\n"}) as first,
+        folder({"contacts": "source_id,customer_id\nK1,C1\n"}) as path,
+        company.database.transaction(company.company_id, write=True) as connection,
+    ):
+        import_ledger(connection, company, [first])
         reports: list[Report] = []
         second = threading.Thread(target=lambda: reports.append(company.run(path)))
         second.start()
-        second.join(0.5)
+        while second.is_alive() and not company.rows(WAITING):
+            time.sleep(0.01)
         assert not reports
         connection.commit()
-        second.join(20)
-    assert reports[0].files == {"customers": FileReport(read=1, unchanged=1)}
+        second.join(60)
+    [report] = reports
+    assert report.files == {"contacts": FileReport(read=1, inserted=1)}
 
 
 def written(report: Report) -> dict[str, int]:
