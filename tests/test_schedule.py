@@ -24,7 +24,7 @@ from app.companies import Company
 from app.database import Database, DatabaseAway
 from app.settings import Settings
 from app.worker import Worker, work
-from app.workflows import Limits, Run, Workflow, deliver_next, run_next
+from app.workflows import Limits, Run, Workflow, deliver_next, run_next, webhooks
 from app.workflows.asked import Schedule
 from app.workflows.runs import Fixing
 from app.workflows.webhooks import FIRST_PAUSE_SECONDS, MOST_ATTEMPTS
@@ -142,8 +142,7 @@ def test_a_worker_that_dies_in_the_middle_leaves_the_run_to_another(
 
     def dying(fixing: Fixing, *about: Any, **more: Any) -> Run:
         run = honest(fixing, *about, **more)
-        with psycopg.connect(database_url, autocommit=True) as other:
-            other.execute("SELECT pg_terminate_backend(%s, 10000)", [fixing.connection.info.backend_pid])
+        cut_off_transactions(database_url)
         return run
 
     with monkeypatch.context() as dies:
@@ -157,6 +156,32 @@ def test_a_worker_that_dies_in_the_middle_leaves_the_run_to_another(
     assert run["status"] == "ready"
     assert deliver_next(database, company, private=True)
     assert not run_next(database, company, LIMITS, due(made))
+
+
+def cut_off_transactions(url: str) -> None:
+    """Whoever is between two statements loses its connection, as when the process is killed."""
+    with psycopg.connect(url, autocommit=True) as other:
+        [(gone,)] = other.execute(
+            "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND state = 'idle in transaction'"
+        )
+    assert gone == 1
+
+
+def test_a_worker_that_was_overtaken_leaves_it_due(
+    api: Api, database: Database, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(fixing: Fixing, *_: Any, **__: Any) -> Run:
+        fixing.connection.execute("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$")
+        raise AssertionError
+
+    made = create(api, schedule=EVERY_DAY)
+    with monkeypatch.context() as first:
+        first.setattr(Fixing, "fixed", overtaken)
+        assert run_next(database, company, LIMITS, due(made)), "there may be more to do"
+    assert runs_of(api, made) == []
+    assert run_next(database, company, LIMITS, due(made))
+    assert [run["status"] for run in runs_of(api, made)] == ["ready"]
 
 
 @pytest.mark.parametrize("edited", [{"schedule": None}, {"schedule": EVERY_DAY, "active": False}])
@@ -321,6 +346,33 @@ def test_in_the_end_it_is_given_up(api: Api, database: Database, company: Compan
     assert attempts == MOST_ATTEMPTS
     with database.transaction(company.company_id) as connection:
         assert connection.execute("SELECT answer, delivered_at FROM delivery").fetchall() == [("ConnectError", None)]
+
+
+def test_what_a_worker_sent_before_it_died_is_sent_again_as_the_same(
+    api: Api, database: Database, database_url: str, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A receiver can tell, by the run, that it has seen it."""
+    made = create(api)
+    honest = webhooks._sent
+
+    def dying(*about: Any, **more: Any) -> str:
+        said = honest(*about, **more)
+        cut_off_transactions(database_url)
+        return said
+
+    with receiver() as other:
+        set_hook(api, other.url)
+        api.post(f"/v1/workflows/{made['id']}/runs")
+        with monkeypatch.context() as dies:
+            dies.setattr(webhooks, "_sent", dying)
+            with pytest.raises(DatabaseAway):
+                deliver_next(database, company, private=True)
+        assert deliver_next(database, company, private=True)
+        assert not deliver_next(database, company, private=True)
+    [(first, body), (second, again)] = other.got
+    assert body == again
+    assert first["Duelist-Run"] == second["Duelist-Run"]
+    assert first["Duelist-Signature"] == second["Duelist-Signature"]
 
 
 def test_two_workers_tell_once(api: Api, database_url: str, company: Company) -> None:
