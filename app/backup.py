@@ -262,6 +262,9 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     except OSError as error:
         raise BackupRefused(f"{path} cannot be read: {error.strerror}") from error
     with archive:
+        # As it was written. So nothing in it is larger than the file, whatever it says of itself.
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise BackupRefused(f"{path} is no backup: something in it is compressed")
         yield archive
 
 

@@ -589,6 +589,8 @@ run_row = _of_company(
     _money("balance", nullable=True),
     _money("balance_overdue", nullable=True),
     _day("date"),
+    sa.Column("balance_beyond", sa.Numeric),
+    sa.Column("balance_overdue_beyond", sa.Numeric),
     sa.CheckConstraint("kind IN ('groups', 'customers', 'invoices', 'payments', 'credit_notes')", name="kind"),
     sa.ForeignKeyConstraint(["company_id", "run_id"], ["run.company_id", "run.id"], name="run"),
     sa.PrimaryKeyConstraint("company_id", "run_id", "kind", "source_id"),

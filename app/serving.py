@@ -62,7 +62,9 @@ def serve(settings: Settings, *, with_sample: bool, say: Say, progress: Bars) ->
                 key = _key(settings, database, with_sample=with_sample, say=say)
             app = create_app(settings, url, page_key=key if settings.is_private else None)
             say(_greeting(address, key))
-            web_server(app).run(sockets=[listener])
+            server = web_server(app)
+            signal.signal(signal.SIGTERM, server.handle_exit)  # an exit while its loop is made would break that
+            server.run(sockets=[listener])
 
 
 def web_server(app: FastAPI) -> uvicorn.Server:

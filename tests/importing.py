@@ -19,17 +19,20 @@ def start(url: str, company: str, folder: Path) -> ForkServerProcess:
 
 
 def start_command(
-    arguments: Sequence[str], environment: Mapping[str, str], output: Path = Path(os.devnull)
+    arguments: Sequence[str], environment: Mapping[str, str | None], output: Path = Path(os.devnull)
 ) -> ForkServerProcess:
-    """`duelist …`; what it says is added to a file."""
+    """`duelist …`, without the variables that are None; what it says is added to a file."""
     process = _context.Process(target=_run, args=(list(arguments), dict(environment), str(output)))
     process.start()
     return process
 
 
-def _run(arguments: list[str], environment: dict[str, str], output: str) -> None:
+def _run(arguments: list[str], environment: dict[str, str | None], output: str) -> None:
     for stream in (1, 2):
         os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-    os.environ.update(environment)
+    for name, value in environment.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
     sys.argv = ["duelist", *arguments]
     cli.main()

@@ -203,6 +203,19 @@ def test_a_dump_that_is_another_one_is_refused(saved: Path, empty: str, tmp_path
     )
 
 
+@pytest.mark.parametrize("member", ["ledger.dump", "manifest.json"])
+def test_a_file_that_unpacks_to_more_than_it_is_is_refused(
+    saved: Path, empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, member: str
+) -> None:
+    """Before anything of it is unpacked."""
+    with zipfile.ZipFile(tmp_path / "bomb", "w") as bomb, zipfile.ZipFile(saved) as sound:
+        for name in sound.namelist():
+            packed = zipfile.ZIP_DEFLATED if name == member else zipfile.ZIP_STORED
+            bomb.writestr(name, bytes(10**6) if name == member else sound.read(name), packed)
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("it was unpacked"))
+    refused(empty, tmp_path / "bomb", "something in it is compressed")
+
+
 def test_a_dump_that_fails_on_the_way_leaves_nothing(saved: Path, empty: str, tmp_path: Path) -> None:
     """Cut short, and the digest made to fit it: pg_restore finds out half way."""
     half: list[bytes] = []

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from app import embedded
+from tests.importing import start_command
 
 PATIENCE_SECONDS = 20.0
 
@@ -133,20 +134,20 @@ def test_a_second_server_is_refused_and_told_who_is_there(folder: Path) -> None:
         assert ask(url, "SELECT 1") == 1
 
 
-def test_commands_at_once_share_one_server() -> None:
+def test_commands_at_once_share_one_server(tmp_path: Path) -> None:
     """The first one starts it, the others find it starting, running or stopping. Then in a made folder."""
-    command = [sys.executable, "-c", "from app.cli import main; main()", "company", "list"]
-    environment = {name: value for name, value in os.environ.items() if name != "DUELIST_DATABASE_URL"}
+    said = tmp_path / "said"
     with tempfile.TemporaryDirectory(prefix="duelist-") as fresh:
-        environment["DUELIST_DATA_DIR"] = fresh
         for _ in range(2):
             commands = []
             for _ in range(4):
-                commands.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
-                time.sleep(0.4)
-            said = [started.communicate(timeout=120)[1] for started in commands]
-            assert all(started.returncode in (0, 1) for started in commands), said
-            assert not any("Traceback" in words for words in said), said
+                environment = {"DUELIST_DATABASE_URL": None, "DUELIST_DATA_DIR": fresh}
+                commands.append(start_command(["company", "list"], environment, said))
+                time.sleep(0.2)
+            for command in commands:
+                command.join(120)
+            assert all(command.exitcode in (0, 1) for command in commands), said.read_text()
+    assert "Traceback" not in said.read_text()
 
 
 def test_a_shared_server_stays_while_others_use_it(folder: Path) -> None:

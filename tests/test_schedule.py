@@ -11,18 +11,20 @@ from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
 from app import auth
 from app.companies import Company
-from app.database import Database
+from app.database import Database, DatabaseAway
 from app.settings import Settings
 from app.worker import Worker, work
-from app.workflows import Limits, Run, Workflow, deliver_next, run_next
+from app.workflows import Limits, Run, Workflow, deliver_next, run_next, webhooks
 from app.workflows.asked import Schedule
 from app.workflows.runs import Fixing
 from app.workflows.webhooks import FIRST_PAUSE_SECONDS, MOST_ATTEMPTS
@@ -37,6 +39,13 @@ EVERY_DAY = {"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "from": 
 @pytest.fixture(scope="module")
 def client(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     with client_of(database_url, tmp_path_factory.mktemp("data"), webhook_private=True) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def guarded(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A service as it is unless its network is said to be private."""
+    with client_of(database_url, tmp_path_factory.mktemp("guarded")) as client:
         yield client
 
 
@@ -124,6 +133,57 @@ def test_several_workers_run_it_once(api: Api, database_url: str, company: Compa
     assert [len(runs_of(api, one)) for one in made] == [1, 1, 1, 1]
 
 
+def test_a_worker_that_dies_in_the_middle_leaves_the_run_to_another(
+    api: Api, database: Database, database_url: str, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create(api, schedule=EVERY_DAY)
+    set_hook(api, "http://127.0.0.1:1/nobody")
+    honest = Fixing.fixed
+
+    def dying(fixing: Fixing, *about: Any, **more: Any) -> Run:
+        run = honest(fixing, *about, **more)
+        cut_off_transactions(database_url)
+        return run
+
+    with monkeypatch.context() as dies:
+        dies.setattr(Fixing, "fixed", dying)
+        with pytest.raises(DatabaseAway):
+            run_next(database, company, LIMITS, due(made))
+    assert runs_of(api, made) == []
+    assert not deliver_next(database, company, private=True)
+    assert run_next(database, company, LIMITS, due(made))
+    [run] = runs_of(api, made)
+    assert run["status"] == "ready"
+    assert deliver_next(database, company, private=True)
+    assert not run_next(database, company, LIMITS, due(made))
+
+
+def cut_off_transactions(url: str) -> None:
+    """Whoever is between two statements loses its connection, as when the process is killed."""
+    with psycopg.connect(url, autocommit=True) as other:
+        [(gone,)] = other.execute(
+            "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND state = 'idle in transaction'"
+        )
+    assert gone == 1
+
+
+def test_a_worker_that_was_overtaken_leaves_it_due(
+    api: Api, database: Database, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(fixing: Fixing, *_: Any, **__: Any) -> Run:
+        fixing.connection.execute("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$")
+        raise AssertionError
+
+    made = create(api, schedule=EVERY_DAY)
+    with monkeypatch.context() as first:
+        first.setattr(Fixing, "fixed", overtaken)
+        assert run_next(database, company, LIMITS, due(made)), "there may be more to do"
+    assert runs_of(api, made) == []
+    assert run_next(database, company, LIMITS, due(made))
+    assert [run["status"] for run in runs_of(api, made)] == ["ready"]
+
+
 @pytest.mark.parametrize("edited", [{"schedule": None}, {"schedule": EVERY_DAY, "active": False}])
 def test_without_a_schedule_nothing_runs(api: Api, database: Database, company: Company, edited: Document) -> None:
     made = create(api, **edited)
@@ -181,8 +241,12 @@ def test_a_fault_does_not_stop_the_others(
         return honest(fixing, workflow, *limits, confirmed=confirmed)
 
     monkeypatch.setattr(Fixing, "fixed", faulty)
-    while run_next(database, company, LIMITS, due(made[1])):
-        pass
+    with capture_logs() as logs:
+        while run_next(database, company, LIMITS, due(made[1])):
+            pass
+    assert [(line["error"], "exc_info" in line) for line in logs if line["event"] == "run failed"] == [
+        ("KeyError", False)
+    ], "what an exception says may be a customer's data"
     [refused], [ready] = (runs_of(api, one) for one in made)
     assert (refused["refusal"]["type"], ready["status"]) == ("urn:duelist:problem:internal", "ready")
     problem(api.get(f"/v1/runs/{ready['id']}/compare?with={refused['id']}"), 422, "not-comparable")
@@ -284,6 +348,33 @@ def test_in_the_end_it_is_given_up(api: Api, database: Database, company: Compan
         assert connection.execute("SELECT answer, delivered_at FROM delivery").fetchall() == [("ConnectError", None)]
 
 
+def test_what_a_worker_sent_before_it_died_is_sent_again_as_the_same(
+    api: Api, database: Database, database_url: str, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A receiver can tell, by the run, that it has seen it."""
+    made = create(api)
+    honest = webhooks._sent
+
+    def dying(*about: Any, **more: Any) -> str:
+        said = honest(*about, **more)
+        cut_off_transactions(database_url)
+        return said
+
+    with receiver() as other:
+        set_hook(api, other.url)
+        api.post(f"/v1/workflows/{made['id']}/runs")
+        with monkeypatch.context() as dies:
+            dies.setattr(webhooks, "_sent", dying)
+            with pytest.raises(DatabaseAway):
+                deliver_next(database, company, private=True)
+        assert deliver_next(database, company, private=True)
+        assert not deliver_next(database, company, private=True)
+    [(first, body), (second, again)] = other.got
+    assert body == again
+    assert first["Duelist-Run"] == second["Duelist-Run"]
+    assert first["Duelist-Signature"] == second["Duelist-Signature"]
+
+
 def test_two_workers_tell_once(api: Api, database_url: str, company: Company) -> None:
     made = create(api)
     with receiver() as other:
@@ -307,17 +398,9 @@ def test_two_workers_tell_once(api: Api, database_url: str, company: Company) ->
      "https://[::ffff:127.0.0.1]/", "http://8.8.8.8/", "ftp://8.8.8.8/", "https://", "x", "https://a@8.8.8.8/",
      "https://8.8.8.8:99999/"],
 )  # fmt: skip
-def test_no_webhook_leads_into_the_network_of_the_service(database_url: str, tmp_path: Path, url: str) -> None:
-    folder = tmp_path / "ledger"
-    folder.mkdir()
-    with (
-        client_of(database_url, tmp_path) as guarded,
-        closing(Database(database_url)) as database,
-    ):
-        company = company_with(database, f"guarded {url}", folder, LEDGER)
-        api = Api(guarded, auth.create_key(database, company, "admin"))
-        problem(guarded.put("/v1/webhook", json={"url": url}, headers=api.headers), 422, "bad-address")
-        problem(api.get("/v1/webhook"), 404, "no-webhook")
+def test_no_webhook_leads_into_the_network_of_the_service(guarded: TestClient, api: Api, url: str) -> None:
+    problem(guarded.put("/v1/webhook", json={"url": url}, headers=api.headers), 422, "bad-address")
+    problem(api.get("/v1/webhook"), 404, "no-webhook")
 
 
 def test_a_webhook_is_removed(api: Api, database: Database, company: Company) -> None:

@@ -436,6 +436,18 @@ def test_those_who_stayed_are_shown_as_they_are_now(api: Api) -> None:
     assert (ids(last["members"]), last["next"]) == (["C"], None)
 
 
+def test_of_those_who_stayed_no_figure_of_before_is_shown_for_one_that_is_missing_now(
+    api: Api, database: Database, company: Company
+) -> None:
+    made = create(api, filter="customer.source_id = 'B'")
+    assert run(api, made["id"]).status_code == 201
+    with database.transaction(company.company_id, write=True) as connection:
+        connection.execute("UPDATE invoice SET currency = 'XTS' WHERE source_id = 'B1'")
+    later = run(api, made["id"], as_of="2100-01-01").json()
+    [stayed] = api.get(f"/v1/runs/{later['id']}/compare").json()["stayed"]["members"]
+    assert stayed["balance_overdue"] is None
+
+
 def test_a_leap_of_the_audience_must_be_confirmed(api: Api) -> None:
     made = create(api, filter="customer.source_id = 'A'")
     assert run(api, made["id"]).status_code == 201

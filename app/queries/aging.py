@@ -56,7 +56,7 @@ def _summed(selected: str, *, of_past: bool) -> str:
         FROM (
             SELECT CASE {named} ELSE '{_BUCKETS[0][0]}' END AS bucket,
                 CASE WHEN i.currency = %(base)s THEN i.balance
-                    ELSE sign(i.balance) * div(2 * abs(i.balance) * fx.rate + 1, 2) END AS amount
+                    ELSE sign(i.balance) * div(2.0 * abs(i.balance) * fx.rate + 1, 2) END AS amount
             FROM selected
             JOIN customer AS c ON c.company_id = %(company)s AND c.source_id = selected.source_id
             JOIN {invoice.historic if of_past else invoice.relation} AS i

@@ -14,7 +14,7 @@ from app.cells import Row, Shown
 from app.companies import Company
 from app.database import Connection, Database
 from app.problems import Problem
-from app.workflows.recorded import RECORDED, shown
+from app.workflows.recorded import RECORDED, shown, stated
 from dsl import CATALOG
 
 Document = dict[str, Any]
@@ -184,7 +184,7 @@ def _line(row: Row) -> bytes:
 
 
 def _columns(kind: Kind) -> str:
-    return ", ".join(f'r."{recorded.column}"' for recorded in RECORDED[kind].values())
+    return ", ".join(stated("r", column) for column, _ in RECORDED[kind].values())
 
 
 # ---------------------------------------------------------------- between two runs
@@ -235,7 +235,10 @@ def _changed(
     """Those who entered with what they owe now, those who left with what they owed then."""
     where = f"WHERE {_CHANGED[change]}"
     [(count,)] = connection.execute(f"SELECT count(*) {_COMPARED} {where}".encode(), about).fetchall()
-    columns = ", ".join(f"coalesce(now.{name}, before.{name})" for name in ("name", "currency", "balance_overdue"))
+    columns = ", ".join(
+        f"CASE WHEN now.source_id IS NULL THEN {stated('before', name)} ELSE {stated('now', name)} END"
+        for name in ("name", "currency", "balance_overdue")
+    )
     page = "AND (%(after)s::text IS NULL OR source_id > %(after)s) ORDER BY source_id LIMIT %(limit)s"
     statement = f"SELECT source_id, {columns} {_COMPARED} {where} {page}"
     parameters = {**about, "after": after, "limit": limit + 1}

@@ -1,6 +1,6 @@
 """What a run records of each row: the name it is shown by, the column of run_row it is in, and its field."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from app.asked import Kind
@@ -47,7 +47,25 @@ RECORDED: Mapping[Kind, Mapping[str, Recorded]] = {
         "issue_date": Recorded("date", "issue_date"),
     },
 }
-MONEY = {"amount", "balance", "balance_overdue"}
+# What no bigint holds, as a sum of the largest amounts may be, is in a column beside.
+_BEYOND = {"balance": "balance_beyond", "balance_overdue": "balance_overdue_beyond"}
+
+
+def stored(columns: Iterable[str]) -> Mapping[str, str]:
+    """The columns of run_row that are written, each with its SQL over the selected columns of the same names."""
+    written = {}
+    for column in columns:
+        written[column] = column
+        if column in _BEYOND:
+            fits = f"{column} BETWEEN {-(2**63)} AND {2**63 - 1}"
+            written[column] = f"CASE WHEN {fits} THEN {column}::bigint END"
+            written[_BEYOND[column]] = f"CASE WHEN NOT {fits} THEN {column} END"
+    return written
+
+
+def stated(row: str, column: str) -> str:
+    """The SQL of what is recorded in a column."""
+    return f"coalesce({row}.{column}, {row}.{_BEYOND[column]})" if column in _BEYOND else f"{row}.{column}"
 
 
 def shown(kind: Kind, *, held_back: bool = False) -> Shown:

@@ -28,7 +28,7 @@ from app.workflows.asked import Starting
 from app.workflows.audiences import Run, by_key, last_run, run_of
 from app.workflows.filters import analyzed
 from app.workflows.numbers import next_number
-from app.workflows.recorded import MONEY, RECORDED
+from app.workflows.recorded import RECORDED, stored
 from app.workflows.segments import used_in
 from app.workflows.stored import Workflow, current, read
 from app.workflows.webhooks import queue
@@ -219,9 +219,8 @@ class Fixing:
         recorded = RECORDED[kind].values()
         fields = {column: field_at(selected.root, path) for column, path in recorded}
         statement = rows_statement(selected, question, fields)
-        columns = ", ".join(f'"{column}"' for column in fields)
-        # Balances of a day before are numeric.
-        values = ", ".join(f'"{column}"::bigint' if column in MONEY else f'"{column}"' for column in fields)
+        written = stored(fields)
+        columns, values = ", ".join(written), ", ".join(written.values())
         inserted = f"""
             INSERT INTO run_row (company_id, run_id, kind, is_held_back, {columns})
             SELECT %(company)s, %(run)s, %(kind)s, %(held_back)s, {values} FROM ({statement.sql}) AS selected

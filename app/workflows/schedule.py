@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from app.companies import Company, of_key
 from app.database import Connection, Database
+from app.logs import faults
 from app.problems import Problem, as_problem
 from app.workflows.runs import Fixing, Limits, counted, reserved
 from app.workflows.stored import Workflow, current, schedule_of
@@ -83,7 +84,8 @@ def _run(fixing: Fixing, workflow: Workflow, limits: Limits, moment: datetime) -
         if is_passing and isinstance(refused, psycopg.OperationalError):
             raise  # another worker was quicker, an import is under way, or the database is away: it stays due
         if problem is None:
-            _log.exception("run failed", company=fixing.company.company_id, workflow=workflow.id)
+            about = {"company": fixing.company.company_id, "workflow": workflow.id}
+            _log.error("run failed", **about, **faults(refused))
             problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong here.")
         _log.warning("run refused", company=fixing.company.company_id, workflow=workflow.id, code=problem.code)
         fixing.insert(workflow, english="", segments={}, refusal=Jsonb(problem.document()))

@@ -7,15 +7,20 @@ from random import Random
 from threading import Event, Thread
 from typing import Literal
 
-Manner = Literal["well", "silent", "slow", "cutting"]
+Manner = Literal["well", "silent", "slow", "cutting", "cancelling late"]
 
 _PIECE = 64 * 1024
 _LONGEST_DELAY = 0.3
 _LONGEST_LIFE = 20_000  # bytes of a connection that is to be cut
+_LATE = 0.4
+_CANCEL_REQUEST = bytes.fromhex("0000001004d2162e")  # how the packet begins
 
 
 class Proxy:
-    """From a free port to a Unix socket. Silent: whatever is sent is lost; cutting: connections break in mid-stream."""
+    """From a free port to a Unix socket. Silent: whatever is sent is lost; cutting: connections break in mid-stream.
+
+    `cancellations`: how many have been handed on.
+    """
 
     def __init__(self, target: str, seed: int) -> None:
         self._target = target
@@ -25,6 +30,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._listener: asyncio.Server | None = None
         self.port = 0
+        self.cancellations = 0
         self._thread = Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
         self._do(self._listen)
@@ -114,10 +120,13 @@ class Proxy:
             if self._manner == "silent":
                 link.has_lost = True
                 continue
+            if is_cancellation := data.startswith(_CANCEL_REQUEST):
+                await asyncio.sleep(_LATE if self._manner == "cancelling late" else 0)
             if self._manner == "cutting":
                 data, left = data[:left], left - len(data)
             writer.write(data)
             await writer.drain()
+            self.cancellations += is_cancellation
             if left < 0:
                 break
         link.abort()
