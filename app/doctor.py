@@ -87,6 +87,7 @@ def _of_the_database(settings: Settings, url: str) -> Iterator[Finding]:
     with psycopg.connect(url, connect_timeout=5, autocommit=True) as connection:
         yield _version(connection)
         yield _clock(connection)
+        yield _letters(connection)
         yield _role(settings)
         migrated = _migrated(connection)
         yield migrated
@@ -128,6 +129,15 @@ def _clock(connection: Connection) -> Finding:
     verdict: Verdict = "fail" if apart > WRONG_SECONDS else "warn" if apart > LATE_SECONDS else "ok"
     mend = "" if verdict == "ok" else "synchronize both clocks, with NTP"
     return Finding("clock", verdict, f"the database's clock is {apart:,.1f} seconds from this machine's", mend)
+
+
+def _letters(connection: Connection) -> Finding:
+    """A database of the locale C knows no small form of Ä, one of tr_TR another of I."""
+    [(are_known,)] = connection.execute("SELECT lower('ÄЖI') = 'äжi'").fetchall()
+    if are_known:
+        return Finding("letters", "ok", "searches ignore letter case")
+    what = "letter case counts in searches, but for plain English letters: so the locale of the database has it"
+    return Finding("letters", "fail", what, "make one with LOCALE 'C.UTF-8', then duelist restore --into")
 
 
 def _now() -> datetime:

@@ -35,8 +35,12 @@ class Operator:
 
 
 def _folded(value: Sql) -> Sql:
-    """By the database's own collation: ids are kept in "C", in which only ASCII letters have a small form."""
-    return sa.func.lower(sa.collate(value, "default"))
+    """By the database's own collation: ids are kept in "C", in which only ASCII letters have a small form.
+
+    Σ has two small forms, of which lower() knows one.
+    """
+    small = sa.func.lower(sa.collate(value, "default"))
+    return sa.func.translate(small, sa.literal_column("'\u03c2'"), sa.literal_column("'\u03c3'"))
 
 
 _ANY = frozenset(Kind)

@@ -396,8 +396,9 @@ def _two_valued(test: Sql, negated: bool = False) -> Sql:
 
 
 def _folded(text: Sql) -> Sql:
-    """In small letters by the database's own collation; ids have another."""
-    return sa.func.lower(sa.collate(text, "default"))
+    """In small letters by the database's own collation; ids have another. A final sigma is a sigma."""
+    small = sa.func.lower(sa.collate(text, "default"))
+    return sa.func.replace(small, sa.literal_column("'\u03c2'"), sa.literal_column("'\u03c3'"))
 
 
 def _rank(value: Sql, type: Type) -> Sql:

@@ -59,6 +59,37 @@ CHOICES = {
     "activity.kind": "email sms letter call reply payment note promise visit handover other",
     "promise.status": "draft active kept broken cancelled",
 }
+# Those of the workflow builder that say more, or less, than the name does.
+LABELS = {
+    "balance_due": "balance due (not yet overdue)",
+    "balance_overdue_1_30": "balance overdue 1-30",
+    "balance_overdue_31_45": "balance overdue 31-45",
+    "balance_overdue_31_60": "balance overdue 31-60",
+    "balance_overdue_46_60": "balance overdue 46-60",
+    "balance_overdue_61_90": "balance overdue 61-90",
+    "balance_overdue_91_over": "balance overdue 91 and over",
+    "chasing_paused": "customer chasing paused",
+    "credit_limit_utilisation": "credit limit utilisation %",
+    "days_since_created": "customer days source created",
+    "group_parent": "customer group parent",
+    "invoices_count": "customer invoices count",
+    "name": "customer name",
+    "portfolios": "customer portfolios",
+    "reference": "customer reference",
+    "source_id": "customer source ID",
+    "last_company_action_date": "date of company last action",
+    "last_company_communication_date": "date of company last communication",
+    "last_company_manual_communication_date": "date of company last manual communication",
+    "last_customer_action_date": "date of customer last action",
+    "last_customer_communication_date": "date of customer last communication",
+    "last_action_date": "date of last action (both)",
+    "last_payment_date": "date of last payment received",
+    "max_days_overdue": "days overdue - most overdue invoice",
+    "open_invoices_due": "open invoices due (not yet overdue)",
+    "total_unallocated": "total amount unallocated",
+    "amount_invoiced_12m": "invoiced in the last 12 months",
+    "largest_open_balance": "largest open invoice balance",
+}
 FIELDS = [(entity, field) for entity in CATALOG.entities.values() for field in entity.fields.values()]
 each_entity = pytest.mark.parametrize("entity", CATALOG.entities.values(), ids=lambda entity: entity.name)
 each_field = pytest.mark.parametrize(
@@ -79,6 +110,13 @@ def test_every_filter_of_the_workflow_builder_is_there() -> None:
 def test_no_entity_is_left_out() -> None:
     assert set(CATALOG.entities) == set(OURS)
     assert set(CATALOG.to_one) == {"customer", "group", "company"}
+
+
+def test_labels_are_those_of_the_page() -> None:
+    fields = CATALOG.entities["customer"].fields
+    assert {name: fields[name].label for name in LABELS} == LABELS
+    group = CATALOG.entities["group"].fields
+    assert all(group[name].label == LABELS[name] for name in ("credit_limit_utilisation", "max_days_overdue"))
 
 
 @each_entity

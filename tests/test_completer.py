@@ -187,7 +187,7 @@ def test_what_begins_as_typed_comes_first() -> None:
 
 def test_an_item_says_what_it_is() -> None:
     (item,) = at("customer.credit_limit_ut|").items
-    assert (item.label, item.kind) == ("credit limit utilisation", "field")
+    assert (item.label, item.kind) == ("credit limit utilisation %", "field")
     assert item.help.startswith("100 x balance_total")
     helps = {item.insert: item.help for item in at("customer.last_payment_date |").items}
     assert helps["<"] == "is before …"

@@ -184,6 +184,18 @@ def test_no_time_zones(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (doctor._time_zones().verdict, doctor._time_zones().mend) == ("fail", "pip install tzdata")
 
 
+@pytest.mark.parametrize(("locale", "verdict"), [("C", "fail"), ("C.UTF-8", "ok")])
+def test_letters(server_url: str, locale: str, verdict: str) -> None:
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(
+            f"CREATE DATABASE letters TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE '{locale}'"
+        )
+        with psycopg.connect(urlsplit(server_url)._replace(path="/letters").geturl()) as there:
+            found = doctor._letters(there)
+        connection.execute("DROP DATABASE letters WITH (FORCE)")
+    assert found.verdict == verdict
+
+
 def test_an_old_server() -> None:
     old = SimpleNamespace(info=SimpleNamespace(server_version=140_009))
     assert doctor._version(old).verdict == "fail"  # type: ignore[arg-type]

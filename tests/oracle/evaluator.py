@@ -368,7 +368,7 @@ class Evaluator:
         whole, part = self._value(comparison.left, place), self._as(comparison.right, place, "text")
         if not isinstance(whole, str) or not isinstance(part, str):
             return False
-        whole, part = whole.lower(), part.lower()
+        whole, part = (text.lower().replace("\u03c2", "\u03c3") for text in (whole, part))
         if comparison.operator == "CONTAINS":
             return part in whole
         return whole.startswith(part) if comparison.operator == "STARTS WITH" else whole.endswith(part)
