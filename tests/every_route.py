@@ -15,6 +15,7 @@ RECORDS = {
     "groups": "G01",
     "invoices": "I00001",
     "payments": "P00001",
+    "credit-notes": "N0001",
     "credit_notes": "N0001",
     "contacts": "K0001",
     "activities": "A00001",

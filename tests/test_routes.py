@@ -69,6 +69,7 @@ ROUTES: dict[Route, Call] = {
     ("GET", "/v1/groups/{source_id:path}"): Call("read", 404, 404),
     ("GET", "/v1/invoices/{source_id:path}"): Call("read", 404, 404),
     ("GET", "/v1/payments/{source_id:path}"): Call("read", 404, 404),
+    ("GET", "/v1/credit-notes/{source_id:path}"): Call("read", 404, 404),
     ("GET", "/v1/credit_notes/{source_id:path}"): Call("read", 404, 404),
     ("GET", "/v1/contacts/{source_id:path}"): Call("read", 404, 404),
     ("GET", "/v1/activities/{source_id:path}"): Call("read", 404, 404),

@@ -20,9 +20,10 @@ def _add_record_route(kind: str) -> None:
             raise Problem(HTTPStatus.NOT_FOUND, "unknown-id", f"There is no such record among the {kind}.")
         return answer(found)
 
-    # A source id may contain slashes.
-    path = f"/{kind}/{{source_id:path}}"
-    records.add_api_route(path, record, methods=["GET"], name=kind, description="One record as it is stored.")
+    # As the previews are named, and as its file is.
+    for name in dict.fromkeys((kind.replace("_", "-"), kind)):
+        path = f"/{name}/{{source_id:path}}"  # a source id may contain slashes
+        records.add_api_route(path, record, methods=["GET"], name=name, description="One record as it is stored.")
 
 
 for _kind in queries.RECORDS:
