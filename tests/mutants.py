@@ -134,22 +134,10 @@ def mutant(module: str, number: int) -> Mutant:
     return Mutant(module, number, changed.code, "\n".join(lines))
 
 
-def sample(modules: Sequence[str], size: int | None, seed: int) -> dict[str, list[int]]:
-    """Numbers of mutants, as many of each module as its share of all; of a small one a few at least."""
-    chance = random.Random(seed)
-    counts = {module: len(mutations_of(module)[1]) for module in modules}
-    total = sum(counts.values())
-    drawn = {
-        module: sorted(chance.sample(range(count), count if size is None else min(count, _share(count, total, size))))
-        for module, count in counts.items()
-    }
-    for module, numbers in drawn.items():
-        print(f"{module}: {len(numbers)} of {counts[module]}", flush=True)
-    return drawn
-
-
-def _share(count: int, total: int, size: int) -> int:
-    return max(5, round(size * count / total))
+def sample(modules: Sequence[str], size: int | None, seed: int) -> list[tuple[str, int]]:
+    """Each mutant as likely as any other, in an order of chance, so that a part of the sample is one too."""
+    every = [(module, number) for module in modules for number in range(len(mutations_of(module)[1]))]
+    return random.Random(seed).sample(every, len(every) if size is None else min(size, len(every)))
 
 
 # ---------------------------------------------------------------- trying one
@@ -264,15 +252,16 @@ class _Prepared:
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="dev.py mutants", description="Mutation testing of dsl/.")
-    parser.add_argument("--sample", type=int, help="how many, of each module by its share; all without")
+    parser.add_argument("--sample", type=int, help="how many; all without")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, nargs="*", help="the numbers of the mutants to try, of one module")
     parser.add_argument("modules", nargs="*", metavar="MODULE")
     asked = parser.parse_args(arguments)
     modules = asked.modules or sorted(path.stem for path in (ROOT / "dsl").glob("*.py"))
-    drawn = dict.fromkeys(modules, asked.only) if asked.only else sample(modules, asked.sample, asked.seed)
-    order = [(module, number) for module, numbers in drawn.items() for number in numbers]
-    random.Random(asked.seed).shuffle(order)
+    if asked.only:
+        order = [(module, number) for module in modules for number in asked.only]
+    else:
+        order = sample(modules, asked.sample, asked.seed)
     killed, tried = Counter[str](), Counter[str]()
     with prepared() as (url, template, questions):
         os.environ |= {"DUELIST_LEDGERS": "4", "DUELIST_FILTERS": "30"}
