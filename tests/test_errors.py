@@ -1,7 +1,7 @@
 """Wrong filters and the exact text an analyst reads: `errors/*.txt`, rewritten with DUELIST_UPDATE=1.
 
-A file holds the filter, a line of dashes and the picture of every error, with what was expected. Before the filter there may be a line
-`params: {…}` with the values of its parameters and a line `level: group`.
+A file holds the filter, a line of dashes and the picture of every error, with what was expected. Before the filter
+there may be a line `params: {…}` with the values of its parameters and a line `level: group`.
 """
 
 import ast
