@@ -75,7 +75,7 @@ TESTS = {
     "parts": ("test_parts",),
     "pauses": ("test_known", "test_workflows"),
     "phases": ("test_observed",),
-    "quantities": ("test_setwise",),
+    "quantities": ("test_shapes", "test_setwise"),
     "ratios": ("test_setwise",),
     "reasons": ("test_why",),
     "setwise": ("test_setwise",),

@@ -932,6 +932,18 @@ WHERE fx_latest_4.company_id = :company::BIGINT AND fx_latest_4.currency = :para
   :param_3 = 2
   :param_4 = 1000000
 
+---- customer, count: COUNT(invoice) < 9223372036854775807 AND customer.strike + 1 < 9223372036854775808
+-- count
+SELECT count(*) AS count_1
+FROM customer AS customer_1
+WHERE customer_1.company_id = :company::BIGINT AND (customer_1.id NOT IN (SELECT invoice_1.customer_id
+FROM invoice AS invoice_1
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id IS NOT NULL GROUP BY invoice_1.customer_id
+HAVING (count(*) < :param_1::BIGINT) IS NOT true)) AND CAST(customer_1.strike AS NUMERIC) + CAST(:param_2::BIGINT AS NUMERIC) < :param_3
+  :param_1 = 9223372036854775807
+  :param_2 = 1
+  :param_3 = 9223372036854775808
+
 ---- customer, count, nearest: AVG(invoice.days_overdue) > 3.5
 -- count
 SELECT count(*) AS count_1
