@@ -154,13 +154,16 @@ def _read_from(entity: Entity) -> str:
 
 def _lines_of(field: Field) -> list[str]:
     known = {"required": field.required, "example": field.example, "phrase": field.phrase}
-    as_of, company = sa.literal_column(":as_of"), sa.literal_column(":company")
-    at = Sources(sa.literal_column, _metric, as_of, related(Relations.LIVE), company)
+    at = Sources(_column, _metric, _column(":as_of"), related(Relations.LIVE), _column(":company"))
     forms = {"is": field.sql, "tested as": field.tested, "given if": field.given}
     return [
         "; ".join([f"-- {field.name}: {field.type}", *(f"{name}: {value}" for name, value in known.items() if value)]),
         *(f"  {name} {_written(form(at))}" for name, form in forms.items() if form is not None),
     ]
+
+
+def _column(name: str) -> sa.ColumnElement[Any]:
+    return sa.literal_column(name)
 
 
 def _metric(name: str) -> sa.ColumnElement[Any]:
