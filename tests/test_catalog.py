@@ -1,13 +1,21 @@
 """The catalog against the page that defines it: every field is there, and can be read, asked and completed."""
 
+import os
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from app.models import metadata
 from dsl import CATALOG, analyze
-from dsl.catalog import Entity, Field
-from dsl.frames import columns_of
+from dsl.catalog import Entity, Field, Sources
+from dsl.frames import Relations, columns_of, related
 from dsl.operators import written_for
 from dsl.types import Kind
+from tests.worlds import OWN_CATALOG
 
 # The names as `catalog.md` lists them. The first group of customer and of group are the workflow builder's filters.
 BUILDER = {
@@ -162,3 +170,44 @@ def test_what_is_required_is_never_missing_in_the_database(entity: Entity, field
     is_sum = field.type.kind is Kind.MONEY and read.metrics
     if read.row | read.metrics == {field.name} and not is_sum and field.type.kind is not Kind.SET:
         assert field.required == (not table.c[field.name].nullable)
+
+
+def test_each_field_is_as_recorded() -> None:
+    """What it is in SQL, and what else is known of it. `DUELIST_UPDATE=1` rewrites the file; read the difference."""
+    path = Path(__file__).with_name("fields.sql")
+    found = "\n".join(
+        line
+        for entity in OWN_CATALOG.entities.values()
+        for line in (_read_from(entity), *(line for field in entity.fields.values() for line in _lines_of(field)))
+    )
+    if os.environ.get("DUELIST_UPDATE"):
+        path.write_text(found + "\n")
+    assert path.read_text() == found + "\n"
+
+
+def _read_from(entity: Entity) -> str:
+    relations = " or ".join(dict.fromkeys((entity.relation, entity.historic)))
+    return f"\n-- {entity.name}: {relations}, metrics: {entity.metrics}, money of: {entity.currency}\n"
+
+
+def _lines_of(field: Field) -> list[str]:
+    known = {"required": field.required, "example": field.example, "phrase": field.phrase}
+    at = Sources(_column, _metric, _column(":as_of"), related(Relations.LIVE), _column(":company"))
+    forms = {"is": field.sql, "tested as": field.tested, "given if": field.given}
+    return [
+        "; ".join([f"-- {field.name}: {field.type}", *(f"{name}: {value}" for name, value in known.items() if value)]),
+        *(f"  {name} {_written(form(at))}" for name, form in forms.items() if form is not None),
+    ]
+
+
+def _column(name: str) -> sa.ColumnElement[Any]:
+    return sa.literal_column(name)
+
+
+def _metric(name: str) -> sa.ColumnElement[Any]:
+    return sa.literal_column(f"metrics.{name}")
+
+
+def _written(sql: sa.ColumnElement[Any]) -> str:
+    compiled = sql.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
+    return re.sub(r"\s+", " ", str(compiled))

@@ -14,6 +14,7 @@ from typing import Any, cast, get_args
 import pytest
 
 from dsl import CATALOG, FilterError, analyze, ast, everyone, typed
+from dsl.catalog import Custom, with_custom
 from dsl.checker import Level
 from dsl.explainer import english, english_operand
 from dsl.formatter import format_filter
@@ -153,6 +154,13 @@ def test_a_member_and_the_customer_at_hand_are_told_apart() -> None:
 )
 def test_fields_of_the_companys_own_stand_in_quotation_marks(text: str, sentence: str) -> None:
     assert sentence in english(analyze(text, OWN_CATALOG).lowered, DAY)
+
+
+def test_a_label_is_left_as_it_is() -> None:
+    named = with_custom(CATALOG, [Custom("customer", "flag", FLAG, "that is what was meant")])
+    denied = english(analyze("NOT customer.custom.flag", named).lowered, DAY)
+    assert denied == 'Customers that are not marked "that is what was meant".'
+    assert said("customer.name IN ('{}', 'is {}')") == "Customers whose name is one of '{}', 'is {}'."
 
 
 def test_every_field_can_be_read() -> None:

@@ -1,7 +1,7 @@
 """Wrong filters and the exact text an analyst reads: `errors/*.txt`, rewritten with DUELIST_UPDATE=1.
 
-A file holds the filter, a line of dashes and the picture of every error. Before the filter there may be a line
-`params: {…}` with the values of its parameters and a line `level: group`.
+A file holds the filter, a line of dashes and the picture of every error, with what was expected. Before the filter
+there may be a line `params: {…}` with the values of its parameters and a line `level: group`.
 """
 
 import ast
@@ -60,8 +60,14 @@ class Case:
         return ()
 
     def written(self) -> str:
-        pictures = "\n\n".join(draw(self.filter, problem) for problem in self.problems())
+        pictures = "\n\n".join(pictured(self.filter, problem) for problem in self.problems())
         return "\n".join([*self.header, self.filter]) + RULE + pictures + "\n"
+
+
+def pictured(text: str, problem: Diagnostic) -> str:
+    """As it is drawn, and below it what could stand there instead, which only programs are told."""
+    expected = f"\nexpected: {' | '.join(problem.expected)}" if problem.expected else ""
+    return draw(text, problem) + expected
 
 
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -64,7 +64,7 @@ def test_canonical(written: str, canonical: str) -> None:
     assert format_filter(parsed(canonical)) == canonical
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(conditions)
 def test_reads_back_as_the_same_tree(tree: ast.Condition) -> None:
     text = format_filter(tree)
@@ -81,7 +81,7 @@ def in_other_letters(text: str) -> str:
     return "".join(parts)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(conditions)
 def test_no_bracket_can_go(tree: ast.Condition) -> None:
     text = format_filter(tree)
@@ -100,7 +100,7 @@ def brackets(text: str) -> Iterator[tuple[int, int]]:
             yield opened.pop(), found.start()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(conditions)
 def test_the_span_of_a_node_is_its_text(tree: ast.Condition) -> None:
     text = format_filter(tree)

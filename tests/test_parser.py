@@ -227,11 +227,7 @@ def test_words_need_an_end(text: str) -> None:
 
 
 def test_brackets_and_symbols_need_no_space() -> None:
-    assert (
-        parse("a.x>=1AND(a.y)OR NOT(b.z)")
-        if False
-        else parse("a.x>=1 AND(a.y)OR NOT(b.z)") == Or((And((Comparison(">=", X, ONE), Q)), Not(R)))
-    )
+    assert parse("a.x>=1 AND(a.y)OR NOT(b.z)") == Or((And((Comparison(">=", X, ONE), Q)), Not(R)))
 
 
 # ---------------------------------------------------------------- spans

@@ -31,6 +31,9 @@ from dsl.shapes import shaped
         ("customer.strike < 9223372036854775808", []),
         ("customer.credit_limit < 922337203685477.5807", [2**63 - 1]),
         ("customer.credit_limit < 922337203685477.5808", []),
+        # Nor has one more than four decimals.
+        ("customer.strike > 2.00005", []),
+        ("customer.credit_limit > 1.23456", []),
         # What decides more than a comparison with a field.
         ("customer.rating > 'B'", []),
         ("customer.strike IN (1, 2)", []),

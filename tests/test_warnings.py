@@ -257,9 +257,10 @@ def subject(tree: ast.Condition) -> ast.Node:
 
 def pairs(by_field: dict[ast.Node, list[ast.Condition]]) -> Iterator[ast.Condition]:
     for tests in by_field.values():
-        for one, other in itertools.product(tests[:6], repeat=2):
+        for one, other in itertools.combinations_with_replacement(tests[:5], 2):
             yield ast.And((one, other))
             yield ast.Or((one, other))
+        for one, other in itertools.product(tests[:5], repeat=2):
             yield ast.Or((one, ast.Not(other)))
             yield ast.And((one, ast.Not(other)))
 
