@@ -26,7 +26,6 @@ from dsl.ratios import Ordering, Ratio, Sql, calculated, compared, exact, rounde
 from dsl.typed import Currency, FieldOf, Operand, Predicate, Role, Row
 from dsl.types import QUANTITIES, Kind, Type
 
-
 # sa.false() would take all that it is ANDed with out of the statement, the company too.
 _NEVER = sa.literal_column("false", sa.Boolean)
 

@@ -29,21 +29,21 @@ WHERE customer_1.company_id = :company::BIGINT ORDER BY true IS true DESC, custo
 -- count
 SELECT count(*) AS count_1
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_1::TEXT[]) OR strpos(lower(customer_1.name COLLATE "default"), lower(:parameter_1::VARCHAR COLLATE "default")) > :strpos_1::INTEGER)
+WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_1::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER)
   :param_1 = ['B', 'C', 'D']
   :parameter_1 = 'x'
   :strpos_1 = 0
 -- counts
 SELECT customer_1.company_id, count(*) AS count_1
 FROM customer AS customer_1
-WHERE customer_1.rating = ANY (:param_1::TEXT[]) OR strpos(lower(customer_1.name COLLATE "default"), lower(:parameter_1::VARCHAR COLLATE "default")) > :strpos_1::INTEGER GROUP BY customer_1.company_id
+WHERE customer_1.rating = ANY (:param_1::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER GROUP BY customer_1.company_id
   :param_1 = ['B', 'C', 'D']
   :parameter_1 = 'x'
   :strpos_1 = 0
 -- upwards
 SELECT customer_1.rating AS rating, customer_1.name AS name, CAST(array_position(:param_1::TEXT[], customer_1.rating) AS TEXT) AS ordered_by
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_2::TEXT[]) OR strpos(lower(customer_1.name COLLATE "default"), lower(:parameter_1::VARCHAR COLLATE "default")) > :strpos_1::INTEGER) ORDER BY array_position(:param_1::TEXT[], customer_1.rating) ASC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_2::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER) ORDER BY array_position(:param_1::TEXT[], customer_1.rating) ASC NULLS LAST, customer_1.source_id COLLATE "C"
  LIMIT :limit::BIGINT
   :param_1 = ['A', 'B', 'C', 'D']
   :param_2 = ['B', 'C', 'D']
@@ -53,7 +53,7 @@ WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:pa
 -- downwards
 SELECT customer_1.rating AS rating, customer_1.name AS name, CAST(lower(customer_1.name COLLATE "default") COLLATE "C" AS TEXT) AS ordered_by
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_1::TEXT[]) OR strpos(lower(customer_1.name COLLATE "default"), lower(:parameter_1::VARCHAR COLLATE "default")) > :strpos_1::INTEGER) AND ((lower(customer_1.name COLLATE "default") COLLATE "C") < CAST(:after_value::VARCHAR AS TEXT) OR (lower(customer_1.name COLLATE "default") COLLATE "C") = CAST(:after_value::VARCHAR AS TEXT) AND (customer_1.source_id COLLATE "C") > :after::VARCHAR OR (lower(customer_1.name COLLATE "default") COLLATE "C") IS NULL) ORDER BY lower(customer_1.name COLLATE "default") COLLATE "C" DESC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_1::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER) AND ((lower(customer_1.name COLLATE "default") COLLATE "C") < CAST(:after_value::VARCHAR AS TEXT) OR (lower(customer_1.name COLLATE "default") COLLATE "C") = CAST(:after_value::VARCHAR AS TEXT) AND (customer_1.source_id COLLATE "C") > :after::VARCHAR OR (lower(customer_1.name COLLATE "default") COLLATE "C") IS NULL) ORDER BY lower(customer_1.name COLLATE "default") COLLATE "C" DESC NULLS LAST, customer_1.source_id COLLATE "C"
   :param_1 = ['B', 'C', 'D']
   :parameter_1 = 'x'
   :strpos_1 = 0
@@ -62,16 +62,16 @@ WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:pa
 -- after missing
 SELECT CAST(array_position(:param_1::TEXT[], customer_1.rating) AS TEXT) AS ordered_by
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_2::TEXT[]) OR strpos(lower(customer_1.name COLLATE "default"), lower(:parameter_1::VARCHAR COLLATE "default")) > :strpos_1::INTEGER) AND array_position(:param_1::TEXT[], customer_1.rating) IS NULL AND (customer_1.source_id COLLATE "C") > :after::VARCHAR ORDER BY array_position(:param_1::TEXT[], customer_1.rating) ASC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_2::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER) AND array_position(:param_1::TEXT[], customer_1.rating) IS NULL AND (customer_1.source_id COLLATE "C") > :after::VARCHAR ORDER BY array_position(:param_1::TEXT[], customer_1.rating) ASC NULLS LAST, customer_1.source_id COLLATE "C"
   :param_1 = ['A', 'B', 'C', 'D']
   :param_2 = ['B', 'C', 'D']
   :parameter_1 = 'x'
   :strpos_1 = 0
   :after = 'C1'
 -- nearest
-SELECT count(*) FILTER (WHERE (customer_1.rating = ANY (:param_1::TEXT[]) OR strpos(lower(customer_1.name COLLATE "default"), lower(:param_2::VARCHAR COLLATE "default")) > :strpos_1::INTEGER) IS true) OVER () AS column_0, count(*) OVER () AS column_1, customer_1.source_id AS column_2, (customer_1.rating = ANY (:param_3::TEXT[]) OR strpos(lower(customer_1.name COLLATE "default"), lower(:param_4::VARCHAR COLLATE "default")) > :strpos_2::INTEGER) IS true AS column_3
+SELECT count(*) FILTER (WHERE (customer_1.rating = ANY (:param_1::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:param_2::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER) IS true) OVER () AS column_0, count(*) OVER () AS column_1, customer_1.source_id AS column_2, (customer_1.rating = ANY (:param_3::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:param_4::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_2::INTEGER) IS true AS column_3
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_5::TEXT[]) OR strpos(lower(customer_1.name COLLATE "default"), lower(:param_6::VARCHAR COLLATE "default")) > :strpos_3::INTEGER) ORDER BY (customer_1.rating = ANY (:param_1::TEXT[]) OR strpos(lower(customer_1.name COLLATE "default"), lower(:param_2::VARCHAR COLLATE "default")) > :strpos_1::INTEGER) IS true DESC, customer_1.source_id COLLATE "C"
+WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_5::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:param_6::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_3::INTEGER) ORDER BY (customer_1.rating = ANY (:param_1::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:param_2::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER) IS true DESC, customer_1.source_id COLLATE "C"
  LIMIT :limit::BIGINT
   :param_1 = ['B', 'C', 'D']
   :param_2 = 'x'
@@ -311,7 +311,7 @@ SELECT count(*) AS count_1
 FROM customer AS customer_1
 WHERE customer_1.company_id = :company::BIGINT AND (customer_1.custom ->> 'plan') = ANY (:param_1::TEXT[]) AND (EXISTS (SELECT 1
 FROM invoice AS invoice_1
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND strpos(lower((invoice_1.custom ->> 'project') COLLATE "default"), lower(:parameter_1::VARCHAR COLLATE "default")) > :strpos_1::INTEGER))
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND strpos(translate(lower((invoice_1.custom ->> 'project') COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER))
   :param_1 = ['Premium', 'Partner']
   :parameter_1 = 'x'
   :strpos_1 = 0
@@ -320,7 +320,7 @@ SELECT customer_1.custom ->> 'plan' AS "custom.plan", CAST(array_position(:param
 FROM customer AS customer_1
 WHERE customer_1.company_id = :company::BIGINT AND (customer_1.custom ->> 'plan') = ANY (:param_2::TEXT[]) AND (EXISTS (SELECT 1
 FROM invoice AS invoice_1
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND strpos(lower((invoice_1.custom ->> 'project') COLLATE "default"), lower(:parameter_1::VARCHAR COLLATE "default")) > :strpos_1::INTEGER)) ORDER BY array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') ASC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND strpos(translate(lower((invoice_1.custom ->> 'project') COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER)) ORDER BY array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') ASC NULLS LAST, customer_1.source_id COLLATE "C"
  LIMIT :limit::BIGINT
   :param_1 = ['Basic', 'Premium', 'Partner']
   :param_2 = ['Premium', 'Partner']
@@ -332,7 +332,7 @@ SELECT CAST(array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') AS TE
 FROM customer AS customer_1
 WHERE customer_1.company_id = :company::BIGINT AND (customer_1.custom ->> 'plan') = ANY (:param_2::TEXT[]) AND (EXISTS (SELECT 1
 FROM invoice AS invoice_1
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND strpos(lower((invoice_1.custom ->> 'project') COLLATE "default"), lower(:parameter_1::VARCHAR COLLATE "default")) > :strpos_1::INTEGER)) AND array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') IS NULL AND (customer_1.source_id COLLATE "C") > :after::VARCHAR ORDER BY array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') ASC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND strpos(translate(lower((invoice_1.custom ->> 'project') COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER)) AND array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') IS NULL AND (customer_1.source_id COLLATE "C") > :after::VARCHAR ORDER BY array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') ASC NULLS LAST, customer_1.source_id COLLATE "C"
   :param_1 = ['Basic', 'Premium', 'Partner']
   :param_2 = ['Premium', 'Partner']
   :parameter_1 = 'x'
