@@ -7,7 +7,7 @@ import { Findings } from "./Findings";
 import { Results } from "./Results";
 import { TextFace, format } from "./TextFace";
 import { counted } from "./numbers";
-import { answer, asOf, isWrong, level, respectPauses } from "./question";
+import { accepted, answer, asOf, isWrong, level, respectPauses } from "./question";
 import { SaveBar } from "./workflows/SaveBar";
 
 export function FilterPage() {
@@ -28,7 +28,7 @@ export function FilterPage() {
         </div>
         <section class="face builder-face" aria-label="Builder">
           <h2>
-            Builder {isWrong.value && <span class="doubt">as before the error in the text</span>}
+            Builder {isWrong.value && <span class="doubt">{accepted.value ? "as before the error in the text" : "follows once the text is right"}</span>}
           </h2>
           <Builder onEditText={showText} />
         </section>

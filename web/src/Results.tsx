@@ -110,6 +110,7 @@ function TableOf({ shown }: { shown: Tab }) {
           {count(known.rows.length)} of {count(total)}
           {isCapped ? "+" : ""}
         </span>
+        {known.tab !== "groups" && known.of.asked.level === "group" && <span>Groups are selected: open one in the tab Groups to see why.</span>}
         {known.next && (
           <button type="button" class="quiet" onClick={() => void loadMore()}>
             Show more
@@ -124,11 +125,11 @@ function Head({ column, tab: of }: { column: Column; tab: Tab }) {
   const by = orders.value[of];
   const isBy = by?.field === column.name;
   const sort = isBy ? (by.descending ? "descending" : "ascending") : "none";
-  if (column.field?.type === "set") return <th scope="col">{column.label}</th>;
+  if (column.field?.type === "set") return <th scope="col"><span class="head" title={column.field.help}>{column.label}</span></th>;
   return (
     <th scope="col" aria-sort={sort} class={column.isNumber ? "number-cell" : ""}>
-      <button type="button" title={column.field?.help} onClick={() => (orders.value = { ...orders.value, [of]: next(by, column) })}>
-        {column.label}
+      <button type="button" title={[column.label, column.field?.help].filter(Boolean).join(": ")} onClick={() => (orders.value = { ...orders.value, [of]: next(by, column) })}>
+        <span class="head">{column.label}</span>
         <span class="sort" aria-hidden="true">{isBy ? (by.descending ? "↓" : "↑") : ""}</span>
       </button>
     </th>

@@ -29,7 +29,7 @@ async function complete(context: CompletionContext): Promise<CompletionResult | 
   const found = await post<Completions>("/v1/complete", asked, stop.signal).catch(() => null);
   if (!found?.items.length || context.aborted) return null;
   // After a blank what may come next is offered on demand only, unless something has been begun.
-  if (!context.explicit && found.start === found.end && !/\b(AND|OR|NOT|[=<>(])\s*$/i.test(before)) return null;
+  if (!context.explicit && found.start === found.end && !/(\b(AND|OR|NOT|IN)|[.=<>(,])\s*$/i.test(before)) return null;
   return {
     from: unitsAt(text, found.start),
     to: unitsAt(text, found.end),

@@ -105,13 +105,16 @@ export function keepAsking(): void {
 }
 
 async function ask(now: Question, signal: AbortSignal): Promise<void> {
+  const preview = () => post<Preview>("/v1/preview", { ...asked(now), limit: PAGE, usual: true, count_to: COUNT_TO }, signal);
+  // Who opens the page waits for both at once; who types has the marks first, and nothing is asked of what is wrong.
+  const early = answer.peek() ? null : preview();
+  early?.catch(() => undefined);
   try {
     const found = await post<Omit<Checked, "filter" | "level">>("/v1/check", asked(now), signal);
     checked.value = { ...found, filter: now.filter, level: now.level };
     if (found.ok) {
       accepted.value = now;
-      const wanted = { ...asked(now), limit: PAGE, usual: true, count_to: COUNT_TO };
-      answer.value = { asked: now, preview: await post<Preview>("/v1/preview", wanted, signal) };
+      answer.value = { asked: now, preview: await (early ?? preview()) };
     }
     refusal.value = "";
     isAsking.value = false;
