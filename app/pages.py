@@ -33,6 +33,8 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 # Of a host that is none, the framework makes the address that the request came to.
+# Of a part of the script; the build puts a hash of its contents into its name.
+_BUILT_NAME = re.compile(r"page-\w+-[0-9A-Z]{8}\.js$")
 _HOST = re.compile(r"(?P<name>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE)
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
@@ -73,7 +75,7 @@ class _Files(StaticFiles):
         if response.status_code == 200 and scope["method"] == "GET" and "gzip" in takes:
             about = {"ETag": response.headers["ETag"], "Content-Encoding": "gzip"}
             response = Response(packed.gzipped, headers=about, media_type=response.media_type)
-        named = scope["query_string"] == packed.digest.encode()
+        named = scope["query_string"] == packed.digest.encode() or _BUILT_NAME.search(str(full_path))
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if named else "no-cache"
         response.headers["Vary"] = "Accept-Encoding"
         response.headers["X-Content-Type-Options"] = "nosniff"
@@ -96,7 +98,13 @@ def _page(name: str, marks: Mapping[str, str]) -> HTMLResponse:
 
 def _index(request: Request) -> HTMLResponse:
     key = request.app.state.page_key if _is_local(request) else None
-    return _page("index.html", {"key": escape(key or "")})
+    return _page("index.html", {"key": escape(key or ""), "preloads": _preloads()})
+
+
+def _preloads() -> str:
+    """What the script needs before it can begin, so that it is not found out about only by reading it."""
+    needed = sorted(path.name for path in STATIC.glob("page-chunk-*.js"))
+    return "\n".join(f'  <link rel="modulepreload" href="/static/{name}">' for name in needed)
 
 
 def _is_local(request: Request) -> bool:

@@ -348,8 +348,8 @@ def test_typing_at_ten_thousand_matches_moves_nothing(opened: Open, many_key: st
         }""",
         typed,
     )
-    page.wait_for_function("window.changed > 0")
-    assert page.evaluate("window.changed") < len(typed)
+    expect(page.locator(".summary.stale")).to_be_visible()
+    assert 0 < page.evaluate("window.changed") < len(typed)
     expect(page.locator(".sentence")).to_have_text("Customers whose source ID contains '77'.")
     expect(page.locator(".summary:not(.stale)")).to_be_visible()
     expect(rows).to_have_count(50)

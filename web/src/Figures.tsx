@@ -1,8 +1,10 @@
 // A funnel and an aging chart of the selection; each number is there as text too.
-import { Bars } from "./Chart";
 import { aging, funnel, problem } from "./breakdown";
+import { lazily } from "./lazily";
 import { amount, count, counted } from "./numbers";
 import { type Answer, answer, isStale } from "./question";
+
+const Bars = lazily(async () => (await import("./Chart")).Bars);
 
 export function Figures() {
   return (

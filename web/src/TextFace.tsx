@@ -8,8 +8,8 @@ import { EditorView, drawSelection, keymap, placeholder } from "@codemirror/view
 import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { highlighting } from "./highlighting";
-import { charactersAt, checked, filter, level, replaced, unitsAt } from "./question";
-import { type Finding, type Fix, post } from "./server";
+import { apply, charactersAt, checked, filter, format, level, unitsAt } from "./question";
+import { type Finding, post } from "./server";
 
 const KINDS: Record<string, string> = { entity: "namespace", field: "property", value: "constant", keyword: "keyword" };
 
@@ -79,16 +79,6 @@ function mark(text: string, finding: Finding, severity: "error" | "warning"): Di
   const to = Math.max(unitsAt(text, finding.end ?? 0), Math.min(from + 1, text.length));
   const actions = finding.fixes.map((fix) => ({ name: fix.title, apply: () => apply(fix) }));
   return { from: Math.min(from, text.length), to, severity, message: [finding.message, finding.hint].filter(Boolean).join(" "), actions };
-}
-
-export function apply(fix: Fix): void {
-  filter.value = replaced(filter.value, fix.start, fix.end, fix.text);
-}
-
-export async function format(): Promise<void> {
-  const text = filter.peek();
-  const found = await post<{ canonical: string }>("/v1/format", { filter: text, level: level.peek() }).catch(() => null);
-  if (found && filter.peek() === text) filter.value = found.canonical;
 }
 
 export function TextFace() {

@@ -1,7 +1,7 @@
 // The filter that is being written, and its answer: asked as one types, the old one kept until the new one is there.
 import { computed, effect, signal } from "@preact/signals";
 import { address } from "./address";
-import { type Finding, Refused, isAborted, post, revivals, told } from "./server";
+import { type Finding, type Fix, Refused, isAborted, post, revivals, told } from "./server";
 
 export type Level = "customer" | "group";
 export type Cell = string | number | boolean | string[] | null;
@@ -100,7 +100,8 @@ export function keepAsking(): void {
     asking = new AbortController();
     const { signal } = asking;
     isAsking.value = true;
-    timer = window.setTimeout(() => void ask(now, signal), answer.peek() ? TYPING : 0);
+    if (answer.peek()) timer = window.setTimeout(() => void ask(now, signal), TYPING);
+    else void ask(now, signal); // before anything is drawn
   });
 }
 
@@ -141,7 +142,14 @@ export const unitsAt = (text: string, characters: number): number =>
   Array.from(text).slice(0, characters).join("").length;
 export const charactersAt = (text: string, units: number): number => Array.from(text.slice(0, units)).length;
 
-export function replaced(text: string, start: number, end: number, by: string): string {
-  const characters = Array.from(text);
-  return [...characters.slice(0, start), by, ...characters.slice(end)].join("");
+/** Puts a correction into the text. */
+export function apply({ start, end, text }: Fix): void {
+  const characters = Array.from(filter.value);
+  filter.value = [...characters.slice(0, start), text, ...characters.slice(end)].join("");
+}
+
+export async function format(): Promise<void> {
+  const text = filter.peek();
+  const found = await post<{ canonical: string }>("/v1/format", { filter: text, level: level.peek() }).catch(() => null);
+  if (found && filter.peek() === text) filter.value = found.canonical;
 }
