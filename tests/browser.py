@@ -31,6 +31,9 @@ _NOTED = """
     document.addEventListener('securitypolicyviolation', ({violatedDirective, blockedURI, sample}) =>
         window.violations.push([violatedDirective, blockedURI, sample].join(' ')));
 """
+_SETTLED = """() => Promise.all(
+    document.getAnimations().filter((one) => one.effect.getTiming().iterations < Infinity).map((one) => one.finished))
+"""
 
 
 @contextmanager
@@ -102,8 +105,8 @@ class Opened:
 
 def is_accessible(page: Page) -> None:
     """axe finds nothing serious."""
-    page.wait_for_timeout(250)  # what fades in is judged when it is there
-    found = Axe().run(page).response["violations"]
+    page.evaluate(_SETTLED)  # what fades in is judged when it is there
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     serious = [
         f"{one['id']}: {one['help']}: {node['target']} {node.get('failureSummary', '')}"
         for one in found

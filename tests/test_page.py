@@ -193,6 +193,18 @@ def test_a_typo_is_mended_by_its_fix(opened: Open) -> None:
     expect(page.locator(".cm-lintRange-error")).to_have_count(0)
 
 
+def test_what_may_come_next_is_offered_by_itself(opened: Open) -> None:
+    page = opened().go(all="true")
+    page.get_by_role("textbox", name="Filter as text").click()
+    for typed, offered in (("customer.", "rating"), ("rating = ", "'D'")):
+        page.keyboard.type(typed)
+        expect(page.locator(".cm-tooltip-autocomplete")).to_contain_text(offered)
+        page.keyboard.press("Escape")
+    page.keyboard.type("'D' ")
+    counts(page, 30, 30, 0)
+    expect(page.locator(".cm-tooltip-autocomplete")).to_have_count(0)
+
+
 def test_places_count_characters(opened: Open) -> None:
     page = opened().go(filter="customer.name != '😀😀' AND invoice.balanc > 1000")
     expect(page.locator(".cm-lintRange-error")).to_have_text("invoice.balanc")
@@ -292,6 +304,20 @@ def test_what_the_builder_cannot_show_is_never_dropped(opened: Open) -> None:
     expect(page.get_by_role("textbox", name="Filter as text")).to_be_focused()
 
 
+def test_a_line_that_is_being_filled_in_stays(opened: Open) -> None:
+    page = opened().go(filter=SEED)
+    counts(page, 4, 4, 4)
+    page.get_by_role("button", name="Add customer condition").click()
+    write(page, "customer.rating = 'A'")
+    expect(page.locator(".sentence")).to_have_text("Customers whose rating is 'A'.")
+    expect(page.get_by_role("group", name="Customer condition 1").get_by_label("value")).to_have_value("A")
+    added = page.get_by_role("group", name="Customer condition 2")
+    added.get_by_role("combobox", name="field").click()
+    pick(page, "name")
+    added.get_by_label("value").fill("Customer 1")
+    expect(page.locator(".cm-content")).to_have_text("customer.rating = 'A' AND customer.name = 'Customer 1'")
+
+
 def test_a_flag_that_is_not_so_is_edited(opened: Open) -> None:
     page = opened().go(filter="NOT customer.chasing_paused AND invoice.is_open = false")
     line = page.get_by_role("group", name="Customer condition 1")
@@ -320,6 +346,25 @@ def test_who_opens_the_page_waits_for_all_at_once(opened: Open) -> None:
     for route in held:
         route.continue_()
     counts(opening.page, 4, 4, 4)
+
+
+def test_the_answer_waits_for_no_editor_and_no_chart(opened: Open) -> None:
+    opening = opened(locale="en-GB")  # nothing is kept from an earlier visit
+    held: list[Route] = []
+    opening.page.route(re.compile("page-(TextFace|Chart)-"), lambda route: held.append(route))
+    page = opening.go(filter=SEED)
+    counts(page, 4, 4, 4)
+    expect(page.locator(".results tbody tr")).to_have_count(4)
+    expect(page.get_by_role("group", name="Invoice condition 1")).to_be_visible()
+    expect(page.locator(".editor")).to_be_empty()
+    for _ in range(1500):
+        if len(held) == 2:
+            break
+        page.wait_for_timeout(20)
+    for route in held:
+        route.continue_()
+    expect(page.get_by_role("textbox", name="Filter as text")).to_be_visible()
+    expect(page.locator(".figures canvas")).to_have_count(2)
 
 
 WATCHING = """() => {
@@ -748,6 +793,13 @@ def test_who_is_too_quick_waits(opened: Open) -> None:
     write(page, "customer.rating = 'A'")
     expect(page.locator(".sentence")).to_have_text("Customers whose rating is 'A'.")
     assert once == []
+
+
+def test_a_wrong_filter_that_was_never_right_is_told(opened: Open) -> None:
+    page = opened().go(filter="invoice.balanc > 1000")
+    expect(page.get_by_text("The answer is here once the text is right.")).to_be_visible()
+    expect(page.get_by_text("follows once the text is right")).to_be_visible()
+    expect(page.locator(".skeleton")).to_have_count(0)
 
 
 def test_without_a_key_one_is_asked_for(context: BrowserContext, database_url: str, key: str, tmp_path: Path) -> None:
