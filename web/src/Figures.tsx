@@ -2,7 +2,7 @@
 import { aging, funnel, problem } from "./breakdown";
 import { lazily } from "./lazily";
 import { amount, count, counted } from "./numbers";
-import { type Answer, answer, isStale } from "./question";
+import { type Answer, answer, isStale, isWrong } from "./question";
 
 const Bars = lazily(async () => (await import("./Chart")).Bars);
 
@@ -75,7 +75,8 @@ function FunnelCard() {
 /** Why there is nothing to see yet. */
 function Absent() {
   if (problem.value) return <p class="note">{problem.value}</p>;
-  return answer.value ? <p class="muted" aria-busy="true">Counting…</p> : null;
+  if (answer.value) return <p class="muted" aria-busy="true">Counting…</p>;
+  return isWrong.value ? <p class="muted">Nothing yet.</p> : null;
 }
 
 function AgingCard() {

@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { CellOf, columnsOf, type Column } from "./Cells";
 import { type Order, type Tab, ENTITIES, download, failure, list, loadMore, orders, shownTab, tab, tabs } from "./lists";
 import { count } from "./numbers";
-import { type Row, answer, isStale } from "./question";
+import { type Row, answer, isStale, isWrong } from "./question";
 import { openWhy } from "./why";
 import { baseCurrency } from "./catalog";
 import { told } from "./server";
@@ -77,7 +77,7 @@ function Download() {
 
 function TableOf({ shown }: { shown: Tab }) {
   const known = list.value;
-  if (!known) return <div class="empty" aria-busy="true" />;
+  if (!known) return <p class="empty" aria-busy={!isWrong.value}>{isWrong.value ? "Nothing yet." : ""}</p>;
   const isOther = known.tab !== shown || known.of !== answer.value;
   if (!known.rows.length) {
     return <p class="empty">{failure.value || `No ${known.tab} match.`}</p>;
