@@ -56,9 +56,9 @@ class _Packed:
 
 
 @lru_cache(maxsize=32)
-def _packed(path: str | PathLike[str], changed: float) -> _Packed:
+def _packed(path: Path, changed: float) -> _Packed:
     """Of a file as it was at that time."""
-    contents = Path(path).read_bytes()
+    contents = path.read_bytes()
     return _Packed(sha256(contents).hexdigest()[:16], gzip.compress(contents, mtime=changed))
 
 
@@ -70,7 +70,7 @@ class _Files(StaticFiles):
         self, full_path: str | PathLike[str], stat_result: stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
-        packed = _packed(full_path, stat_result.st_mtime)
+        packed = _packed(Path(full_path), stat_result.st_mtime)
         takes = Headers(scope=scope).get("Accept-Encoding", "")
         if response.status_code == 200 and scope["method"] == "GET" and "gzip" in takes:
             about = {"ETag": response.headers["ETag"], "Content-Encoding": "gzip"}

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
@@ -96,7 +97,7 @@ def opened(browser: Browser, context: BrowserContext, address: str) -> Iterator[
     """A page of its own; with options, of a browser that was never here."""
     with ExitStack() as stack:
 
-        def open_(**options: object) -> Opened:
+        def open_(**options: Any) -> Opened:
             if options:
                 own = stack.enter_context(closing(new_context(browser, **options)))
             made = Opened(own if options else context, address)
