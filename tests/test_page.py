@@ -376,6 +376,11 @@ WATCHING = """() => {
 }"""
 
 
+TYPING = """(text) => {
+    for (const key of text) document.execCommand('insertText', false, key);
+}"""
+
+
 def test_typing_at_ten_thousand_matches_moves_nothing(opened: Open, many_key: str) -> None:
     """What a keystroke costs the page is no matter of how many match: it touches the editor alone."""
     page = opened(key=many_key).go(all="true")
@@ -388,12 +393,7 @@ def test_typing_at_ten_thousand_matches_moves_nothing(opened: Open, many_key: st
     page.get_by_role("textbox", name="Filter as text").click()
     page.evaluate(WATCHING)
     typed = "customer.source_id CONTAINS '77'"
-    page.evaluate(
-        """(text) => {
-            for (const key of text) document.execCommand('insertText', false, key);
-        }""",
-        typed,
-    )
+    page.evaluate(TYPING, typed)
     expect(page.locator(".summary.stale")).to_be_visible()
     assert 0 < page.evaluate("window.changed") < len(typed)
     expect(page.locator(".sentence")).to_have_text("Customers whose source ID contains '77'.")
@@ -801,6 +801,13 @@ def test_a_wrong_filter_that_was_never_right_is_told(opened: Open) -> None:
     expect(page.get_by_text("The answer is here once the text is right.")).to_be_visible()
     expect(page.get_by_text("follows once the text is right")).to_be_visible()
     expect(page.locator(".skeleton")).to_have_count(0)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.rpartition("/v1/")[2]))
+    page.get_by_role("textbox", name="Filter as text").press("Control+End")
+    page.evaluate(TYPING, " AND customer.rating = 'D'")
+    page.get_by_role("button", name="Did you mean balance?").click()
+    counts(page, 4, 4, 0)
+    assert asked.count("check") <= 2
 
 
 def test_without_a_key_one_is_asked_for(context: BrowserContext, database_url: str, key: str, tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ export function asked({ filter, level, asOf, respectPauses }: Question): Record<
 }
 
 let timer = 0;
+let isOpening = true;
 let asking = new AbortController();
 
 /** Begins to ask whenever what is asked changes, at once the first time. */
@@ -100,15 +101,16 @@ export function keepAsking(): void {
     asking = new AbortController();
     const { signal } = asking;
     isAsking.value = true;
-    if (answer.peek()) timer = window.setTimeout(() => void ask(now, signal), TYPING);
-    else void ask(now, signal); // before anything is drawn
+    if (isOpening) void ask(now, signal, true); // before anything is drawn
+    else timer = window.setTimeout(() => void ask(now, signal), TYPING);
+    isOpening = false;
   });
 }
 
-async function ask(now: Question, signal: AbortSignal): Promise<void> {
+async function ask(now: Question, signal: AbortSignal, isFirst = false): Promise<void> {
   const preview = () => post<Preview>("/v1/preview", { ...asked(now), limit: PAGE, usual: true, count_to: COUNT_TO }, signal);
   // Who opens the page waits for both at once; who types has the marks first, and nothing is asked of what is wrong.
-  const early = answer.peek() ? null : preview();
+  const early = isFirst ? preview() : null;
   early?.catch(() => undefined);
   try {
     const found = await post<Omit<Checked, "filter" | "level">>("/v1/check", asked(now), signal);
