@@ -110,7 +110,8 @@ def opened(browser: Browser, context: BrowserContext, address: str) -> Iterator[
 def counts(page: Page, customers: int, invoices: int, payments: int) -> None:
     for number, kind in ((customers, "customer"), (invoices, "invoice"), (payments, "payment")):
         shown = re.compile(rf"^{number} {kind}s?$")
-        expect(page.locator(".summary:not(.stale) .count").filter(has_text=shown)).to_have_count(1)
+        # Looked for with each frame; an expectation looks again only after half a second, and later still.
+        page.locator(".summary:not(.stale) .count").filter(has_text=shown).wait_for()
 
 
 def editor(page: Page) -> str:

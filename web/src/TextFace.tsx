@@ -19,17 +19,19 @@ interface Completions {
   items: { insert: string; label: string; kind: string; help: string }[];
 }
 
-async function complete(context: CompletionContext): Promise<CompletionResult | null> {
+async function complete(context: CompletionContext): Promise<CompletionResult> {
+  // Not null: after a late null the editor would not ask again for what was typed in the meantime.
+  const nothing = { from: context.pos, options: [] };
   const text = context.state.doc.toString();
   const before = text.slice(0, context.pos);
-  if (!context.explicit && !/[\w.']$|[\s(]$/.test(before)) return null;
+  if (!context.explicit && !/[\w.']$|[\s(]$/.test(before)) return nothing;
   const stop = new AbortController();
   context.addEventListener("abort", () => stop.abort());
   const asked = { text, cursor: charactersAt(text, context.pos), level: level.peek() };
   const found = await post<Completions>("/v1/complete", asked, stop.signal).catch(() => null);
-  if (!found?.items.length || context.aborted) return null;
+  if (!found?.items.length || context.aborted) return nothing;
   // After a blank what may come next is offered on demand only, unless something has been begun.
-  if (!context.explicit && found.start === found.end && !/(\b(AND|OR|NOT|IN)|[.=<>(,])\s*$/i.test(before)) return null;
+  if (!context.explicit && found.start === found.end && !/(\b(AND|OR|NOT|IN)|[.=<>(,])\s*$/i.test(before)) return nothing;
   return {
     from: unitsAt(text, found.start),
     to: unitsAt(text, found.end),
