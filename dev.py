@@ -123,7 +123,7 @@ def web(arguments: list[str]) -> NoReturn:
 def page_digests() -> str:
     """Of all that the bundle is built from, the lock of its packages included, and of the bundle itself."""
     sources = [*WEB.glob("*.*"), *(WEB / "src").rglob("*")]
-    return f"sources {digest_of(sources)}\nbundle {digest_of(BUILT_FROM.parent.glob('page.*'))}\n"
+    return f"sources {digest_of(sources)}\nbundle {digest_of(BUILT_FROM.parent.glob('page*'))}\n"
 
 
 def digest_of(paths: Iterable[Path]) -> str:

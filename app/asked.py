@@ -75,11 +75,15 @@ class Ordering(_Request):
     descending: bool = False
 
 
-class Paged(Dated):
-    """A filter to be answered."""
+class Listing(Dated):
+    """A filter to be answered with rows."""
 
     order: Ordering | None = Field(None, description="in the order of the source ids when absent")
     usual: bool = Field(False, description="show also what people look at first")
+
+
+class Paged(Listing):
+    """A filter to be answered."""
 
     limit: int = Field(50, ge=1, le=LARGEST_PAGE)
     cursor: str | None = Field(None, description="`next_cursor` of the page before")
@@ -88,10 +92,9 @@ class Paged(Dated):
     )
 
 
-class Exporting(Dated):
+class Exporting(Listing):
     """A filter to be answered as a whole."""
 
-    usual: bool = Field(False, description="show also what people look at first")
     rows: Kind | None = Field(None, description="the customers, or at level group the groups, when absent")
 
     @property

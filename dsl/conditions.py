@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dsl import ast
+from dsl.checker import Level
 from dsl.formatter import format_filter, format_operand
 from dsl.parts import ENTITIES, PARTS, Part, conjuncts, joined, split
 
@@ -19,14 +20,12 @@ class Condition:
     values: tuple[str, ...] = ()
 
 
-def conditions(tree: ast.Condition) -> dict[Part, list[Condition]] | None:
+def conditions(tree: ast.Condition, level: Level = "customer") -> dict[Part, list[Condition]] | None:
     """None for a filter that cannot be told apart."""
     parts = split(tree)
     if parts is None:
         return None
-    return {
-        part: [_condition(item, ENTITIES[part]) for item in conjuncts(condition)] for part, condition in parts.items()
-    }
+    return {part: [_condition(item, part, level) for item in conjuncts(condition)] for part, condition in parts.items()}
 
 
 def filter_of(parts: Mapping[Part, Iterable[ast.Condition]]) -> ast.Condition | None:
@@ -36,8 +35,8 @@ def filter_of(parts: Mapping[Part, Iterable[ast.Condition]]) -> ast.Condition | 
     return joined(made) if made else None
 
 
-def _condition(node: ast.Condition, entity: str) -> Condition:
-    text = format_filter(node)
+def _condition(node: ast.Condition, part: Part, level: Level) -> Condition:
+    text, entity = format_filter(node), ENTITIES[part]
     match node:
         case ast.Comparison(operator, ast.Name() as name, right, negated) if _is_plain(right):
             return _test(text, name, entity, _not(negated, operator), (right,))
@@ -55,8 +54,17 @@ def _condition(node: ast.Condition, entity: str) -> Condition:
             return _test(text, name, entity, f"IS {'NOT ' if negated else ''}MISSING", ())
         case ast.Bare(ast.Name() as name):
             return _test(text, name, entity, "=", (ast.Flag(True),))
+        case ast.Not(ast.Bare(ast.Name() as name)) if _is_one(name, part, level):
+            return _test(text, name, entity, "!=", (ast.Flag(True),))
         case _:
             return Condition(text)
+
+
+def _is_one(name: ast.Name, part: Part, level: Level) -> bool:
+    """Whether it is of a row that there is one of: said of any other, NOT says that there is none."""
+    if part in ("invoices", "payments") and name.entity in (None, ENTITIES[part]):
+        return True
+    return name.entity in ("group", "company", *(("customer",) if level == "customer" else ()))
 
 
 def _test(text: str, name: ast.Name, entity: str, operator: str, values: tuple[ast.Operand, ...]) -> Condition:

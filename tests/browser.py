@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from app.main import create_app
 from app.settings import Settings
@@ -30,6 +30,9 @@ _NOTED = """
     window.violations = [];
     document.addEventListener('securitypolicyviolation', ({violatedDirective, blockedURI, sample}) =>
         window.violations.push([violatedDirective, blockedURI, sample].join(' ')));
+"""
+_SETTLED = """() => Promise.all(
+    document.getAnimations().filter((one) => one.effect.getTiming().iterations < Infinity).map((one) => one.finished))
 """
 
 
@@ -67,14 +70,21 @@ def serving(url: str, folder: Path, key: str | None, port: int) -> Iterator[str]
         thread.join()
 
 
-class Opened:
-    """A page of its own: what it should not do is noted, and told when it is closed."""
+def new_context(browser: Browser, *, key: str = "", **options: object) -> BrowserContext:
+    """`key`: instead of the one that the service gives to its page."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})  # type: ignore[arg-type]
+    context.add_init_script(_NOTED)
+    if key:
+        context.add_init_script(f"sessionStorage.setItem('duelist-key', '{key}')")
+    return context
 
-    def __init__(self, browser: Browser, address: str, **options: object) -> None:
+
+class Opened:
+    """A page: what it should not do is noted, and told when it is closed."""
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
         self.address = address
-        self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})  # type: ignore[arg-type]
-        self.context.add_init_script(_NOTED)
-        self.page: Page = self.context.new_page()
+        self.page: Page = context.new_page()
         self.wrong: list[str] = []
         self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         self.page.on("request", lambda request: self._look_at(request.url))
@@ -89,14 +99,14 @@ class Opened:
 
     def close(self) -> None:
         self.wrong += self.page.evaluate("window.violations")
-        self.context.close()
+        self.page.close()
         assert self.wrong == []
 
 
 def is_accessible(page: Page) -> None:
     """axe finds nothing serious."""
-    page.wait_for_timeout(250)  # what fades in is judged when it is there
-    found = Axe().run(page).response["violations"]
+    page.evaluate(_SETTLED)  # what fades in is judged when it is there
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     serious = [
         f"{one['id']}: {one['help']}: {node['target']} {node.get('failureSummary', '')}"
         for one in found

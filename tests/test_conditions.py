@@ -4,7 +4,9 @@ import os
 import random
 import re
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,12 +31,19 @@ FILTERS = int(os.environ.get("DUELIST_FILTERS", "20"))
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 
-def put_together(tree: ast.Condition) -> ast.Condition | None:
+def put_together(
+    tree: ast.Condition, level: Level = "customer", written: Callable[[Condition], str] = attrgetter("text")
+) -> ast.Condition | None:
     """As a form does it: only texts go there and back. None for a filter that cannot be told apart."""
-    told = conditions(tree)
+    told = conditions(tree, level)
     if told is None:
         return None
-    return filter_of({part: [parse(one.text) for one in told[part]] for part in told})
+    return filter_of({part: [parse(written(one)) for one in told[part]] for part in told})
+
+
+def touched(line: Condition) -> str:
+    """Of a line whose value was changed, and changed back."""
+    return line.text if line.field is None else text_of(line)
 
 
 def text_of(line: Condition) -> str:
@@ -78,8 +87,10 @@ def test_a_filter_means_the_same_by_way_of_its_conditions(seed: int, level: Leve
     world = random_case(rng, date(2026, 3, 31)).own_world()
     for _ in range(FILTERS):
         tree = random_filter(rng, world, level, rng.randint(1, 4), without=["parameters"]).tree
-        again = put_together(tree)
-        if again is not None:
+        for written in (attrgetter("text"), touched):
+            again = put_together(tree, level, written)
+            if again is None:
+                break
             shown = f"{format_filter(tree)} as {format_filter(again)}"
             assert analyze(format_filter(again), OWN_CATALOG, level=level, parameters={}).tree == again, shown
             assert matches(again, world, level) == matches(tree, world, level), shown
@@ -97,8 +108,9 @@ def test_a_line_says_what_its_text_says() -> None:
                     assert (line.operator, line.values) == (None, ())
                     continue
                 seen.add(line.operator)
-                if line.text in (line.field, line.field.partition(".")[2]):
-                    assert (line.operator, line.values) == ("=", ("true",))  # a flag that stands alone
+                flag = line.text.removeprefix("NOT ")
+                if flag in (line.field, line.field.partition(".")[2]):  # a flag that stands alone
+                    assert (line.operator, line.values) == ("=" if flag == line.text else "!=", ("true",))
                 else:
                     assert lowered(parse(text_of(line)), entity) == lowered(parse(line.text), entity), line.text
     assert seen >= {"=", "!=", ">", "BETWEEN", "IN", "CONTAINS", "IN LAST", "IN THIS", "HAS ANY", "IS MISSING"}
@@ -122,13 +134,28 @@ def test_the_seed_filter_is_three_lines() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["COUNT(invoice WHERE is_open) > 2", "NO payment (date IN LAST 30 DAYS)", "NOT customer.chasing_paused",
+    ["COUNT(invoice WHERE is_open) > 2", "NO payment (date IN LAST 30 DAYS)", "NOT invoice.is_open",
      "customer.balance_total > 90% * customer.credit_limit", "customer.rating = 'A' OR customer.rating = 'D'",
      "customer.name = $name", "NOT customer.tags HAS 'vip'"],
 )  # fmt: skip
 def test_what_a_form_cannot_show_is_read(text: str) -> None:
     [line] = (conditions(parse(text)) or {})["customers"]
     assert line == Condition(format_filter(parse(text)))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_flag_that_is_not_so_is_a_line(part: Part) -> None:
+    flag = {"customers": "customer.chasing_paused", "groups": "group.chasing_paused",
+            "invoices": "is_open", "payments": "is_assigned"}[part]  # fmt: skip
+    of_rows = part in ("invoices", "payments")
+    text = f"ANY {ENTITIES[part]} (NOT {flag})" if of_rows else f"NOT {flag}"
+    path = flag if "." in flag else f"{ENTITIES[part]}.{flag}"
+    assert conditions(parse(text)) == {part: [Condition(f"NOT {flag}", path, "!=", ("true",))]}
+
+
+def test_of_members_not_says_that_there_is_none() -> None:
+    text = "NOT customer.chasing_paused"
+    assert conditions(parse(text), "group") == {"customers": [Condition(text)]}
 
 
 def test_an_or_across_customers_and_their_rows_is_read_as_a_whole() -> None:

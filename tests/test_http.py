@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from app import companies, lists, queries
 from app.companies import Company
 from app.database import Database
+from app.pages import STATIC
 from app.queries import answers
 from app.serving import load_sample
 from dsl.statements import Statement
@@ -759,8 +760,17 @@ def test_the_page_asks_nothing_elsewhere(client: TestClient) -> None:
         file = client.get(name)
         assert file.status_code == 200
         assert file.headers["Content-Encoding"] == "gzip"
-        assert file.headers["Cache-Control"] == "no-cache"
+        assert "immutable" in file.headers["Cache-Control"]
         assert client.get(name, headers={"If-None-Match": file.headers["ETag"]}).status_code == 304
+        plain = client.get(name, headers={"Accept-Encoding": "identity"})
+        assert plain.content == file.content == (STATIC / name.split("/")[2].split("?")[0]).read_bytes()
+
+
+@pytest.mark.parametrize("digest", ["", "?", "?0123456789abcdef"])
+def test_what_is_not_named_by_its_digest_is_not_kept(client: TestClient, digest: str) -> None:
+    file = client.get(f"/static/page.js{digest}")
+    assert file.headers["Cache-Control"] == "no-cache"
+    assert file.headers["Vary"] == "Accept-Encoding"
 
 
 def test_the_style_of_the_editor_is_let_in_once(client: TestClient) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, get_args
 
+import orjson
 import pytest
 
 from app import queries
@@ -16,7 +17,7 @@ from app.companies import Company, of_key
 from app.database import Database
 from app.kept import rebuild
 from app.problems import Problem
-from app.queries import Cursors, Dated, Paged
+from app.queries import Cursors, Dated, Exporting, Paged
 from dsl.catalog import Field
 from dsl.formatter import format_filter
 from dsl.types import NUMERIC, Kind
@@ -90,6 +91,18 @@ def test_pages_are_in_the_order_of_a_field(judged: Judged, entity: str) -> None:
             wanted = sorted(known, key=lambda row: key(field, row[field.name]), reverse=descending)
             order = Ordering(field=field.name, descending=descending)
             assert rows(judged, entity, field.name, order, rng.randint(2, 9)) == wanted + missing, field.name
+
+
+@pytest.mark.parametrize("entity", ["customer", "invoice"])
+def test_a_whole_answer_is_in_the_same_order(judged: Judged, entity: str) -> None:
+    rng = random.Random(f"{judged.seed} {entity} export")
+    fields = [field for field in judged.company.catalog.entities[entity].fields.values() if field.type.kind != Kind.SET]
+    for field in rng.sample(fields, 4):
+        order = Ordering(field=field.name, descending=rng.random() < 0.5)
+        everyone = f"{entity}.{field.name} IS MISSING OR {entity}.{field.name} IS NOT MISSING"
+        asked = Exporting(filter=everyone, order=order, rows="customers" if entity == "customer" else "invoices")
+        sent = b"".join(queries.export(judged.database, judged.company, asked, "ndjson", timeout_ms=60_000))
+        assert [orjson.loads(line) for line in sent.splitlines()] == rows(judged, entity, field.name, order, 500)
 
 
 def test_a_field_that_no_row_shows_gives_no_order(judged: Judged) -> None:

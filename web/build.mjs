@@ -1,15 +1,19 @@
 // Writes the page's bundle and the licences of what is in it to app/static.
 import { build } from "esbuild";
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 
 const STATIC = "../app/static";
+
+for (const name of readdirSync(STATIC)) if (name.startsWith("page-")) rmSync(`${STATIC}/${name}`);
 
 const { metafile } = await build({
   entryPoints: { page: "src/main.tsx" },
   outdir: STATIC,
   bundle: true,
   minify: true,
-  format: "iife",
+  format: "esm",
+  splitting: true,
+  chunkNames: "page-[name]-[hash]",
   target: "es2022",
   jsx: "automatic",
   jsxImportSource: "preact",

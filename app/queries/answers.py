@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import orjson
 
-from app.asked import Asking, Exporting, Kind, Level, Paged, ask
+from app.asked import Asking, Exporting, Kind, Level, Listing, Paged, ask
 from app.cells import Row as ShownRow
 from app.companies import Company
 from app.costs import refuse_costly, slow_named
@@ -128,6 +128,7 @@ def export(
     asking = ask(asked, company, answered=True)
     selected = listed(asking, kind, usual=asked.usual)
     shown = selected.shown
+    order = _orders(asked, {kind: selected})[kind]
     with (
         slow_named(database, asking),
         # A reader that stops reading keeps the connection no longer than a statement may take.
@@ -136,14 +137,14 @@ def export(
     ):
         question = _question(connection, asking)
         _refuse_costly(database, connection, question, asking, [selected])
-        statement = rows_statement(selected.filter, question, selected.fields)
+        statement = rows_statement(selected.filter, question, selected.fields, order=order)
         cursor.execute(statement.sql.encode(), statement.parameters)
         batches = iter(partial(cursor.fetchmany, _BATCH), [])
         first = next(batches, [])  # before anything is answered, in case that it fails
         if form == "csv":
             yield shown.csv_header().encode()
         for batch in chain([first] if first else [], batches):
-            rows = map(shown.row, batch)
+            rows = (shown.row(row[: len(selected.fields)]) for row in batch)  # behind them is what they are ordered by
             yield shown.csv(rows).encode() if form == "csv" else b"".join(map(_line, rows))
 
 
@@ -203,7 +204,7 @@ def _ledger(connection: Connection, company: Company, as_of: date, *, past: bool
     return Ledger(several_currencies, stated_balances, (company.base_currency, *rated))
 
 
-def _orders(asked: Paged, lists: Mapping[Kind, Listed]) -> dict[Kind, Order | None]:
+def _orders(asked: Listing, lists: Mapping[Kind, Listed]) -> dict[Kind, Order | None]:
     """A list that does not show the field stays in the order of its source ids; one of them has to show it."""
     if asked.order is None:
         return dict.fromkeys(lists)

@@ -45,7 +45,7 @@ def in_parts(asked: InParts, company: Company) -> Document:
 
 def _told_apart(text: str, level: Level, company: Company) -> Document:
     analysis = analysis_of(Asked(filter=text, level=level, match_all=True), company.catalog)
-    found: Mapping[Part, Any] | None = {} if analysis.tree is None else conditions(analysis.tree)
+    found: Mapping[Part, Any] | None = {} if analysis.tree is None else conditions(analysis.tree, level)
     return {"filter": analysis.canonical, "whole": found is None, "parts": found or {}}
 
 

@@ -1,5 +1,5 @@
 // The filter in English, and how many it is about.
-import { answer, countExactly, isAsking, isStale, refusal } from "./question";
+import { answer, countExactly, isAsking, isStale, isWrong, refusal } from "./question";
 import { count, date } from "./numbers";
 import { told } from "./server";
 
@@ -27,10 +27,15 @@ export function AnswerSummary() {
           </div>
         </>
       ) : (
-        <p class="sentence skeleton" aria-hidden="true">&nbsp;</p>
+        <Awaited />
       )}
     </section>
   );
+}
+
+function Awaited() {
+  if (isWrong.value) return <p class="muted">The answer is here once the text is right.</p>;
+  return isAsking.value ? <p class="sentence skeleton" aria-hidden="true">&nbsp;</p> : null;
 }
 
 function Count({ kind, number, isCapped }: { kind: string; number: number; isCapped: boolean }) {

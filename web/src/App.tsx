@@ -80,9 +80,10 @@ function KeyForm() {
         if (key.value.trim()) useKey(key.value.trim());
       }}
     >
-      <label for="key">This page needs a key. Make one with <code>duelist key create --scope read</code>; it is kept until this tab is closed.</label>
+      <label for="key">This page needs a key</label>
       <input id="key" type="password" autocomplete="off" value={key.value} onInput={(event) => (key.value = event.currentTarget.value)} />
       <button type="submit" class="primary">Use this key</button>
+      <p>Make one with <code>duelist key create --scope write</code>, or <code>read</code> to look only. It is kept until this tab is closed.</p>
     </form>
   );
 }

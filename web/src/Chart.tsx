@@ -54,7 +54,7 @@ export function Bars({ labels, values, tooltips, colours, direction }: Props) {
               x: { grid: { display: false }, border: { color: line }, ticks: { color: muted, maxRotation: 45 } },
               y: { beginAtZero: true, grid: { color: line }, border: { display: false }, ticks: { color: muted, maxTicksLimit: 4, callback: (value) => short(Number(value)) } },
             }
-          : { x: { display: false, beginAtZero: true }, y: { display: false } },
+          : { x: { display: false, beginAtZero: true, max: Math.max(1, ...values) }, y: { display: false } },
       },
     });
     drawing.current = made;

@@ -1,5 +1,5 @@
 // A searchable choice of a field (the ARIA pattern of a combobox with a list), grouped by entity.
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Entity, type Field, entityNamed, fieldAt, spoken } from "./catalog";
 
 interface Props {
@@ -46,7 +46,7 @@ export function FieldPicker({ entities, value, label, focus, onPick }: Props) {
   const [active, setActive] = useState(0);
   const isOpen = search !== null;
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (focus) input.current?.focus();
   }, []);
 
@@ -107,7 +107,7 @@ export function FieldPicker({ entities, value, label, focus, onPick }: Props) {
         spellcheck={false}
         placeholder="Choose a field…"
         value={search ?? (value ? fieldLabel(value, entities[0] ?? "") : "")}
-        title={value ? fieldAt(value)?.help : undefined}
+        title={value ? `${fieldLabel(value, "")}\n${fieldAt(value)?.help ?? ""}` : undefined}
         onClick={open}
         onInput={(event) => {
           setSearch(event.currentTarget.value);

@@ -1,8 +1,10 @@
 // A funnel and an aging chart of the selection; each number is there as text too.
-import { Bars } from "./Chart";
 import { aging, funnel, problem } from "./breakdown";
+import { lazily } from "./lazily";
 import { amount, count, counted } from "./numbers";
-import { type Answer, answer, isStale } from "./question";
+import { type Answer, answer, isStale, isWrong } from "./question";
+
+const Bars = lazily(async () => (await import("./Chart")).Bars);
 
 export function Figures() {
   return (
@@ -15,23 +17,28 @@ export function Figures() {
 
 const ageOf = (of: Answer | undefined): string => (isStale.value || (of && of !== answer.value) ? "stale" : "");
 
+function everyone(of: Answer | undefined): string {
+  const kind = of?.asked.level === "group" ? "groups" : "customers";
+  return of?.asked.respectPauses ? `All ${kind} that are not paused` : `All ${kind}`;
+}
+
 function FunnelCard() {
   const { found, of } = funnel.value ?? {};
   const steps = found
     ? [
-        { text: of?.asked.level === "group" ? "All groups" : "All customers", left: found.everyone, told: "", code: false },
-        ...found.conditions.map(({ text, left, alone, through_missing }) => ({
+        { text: everyone(of), left: found.everyone, told: "", code: false },
+        ...found.conditions.map(({ text, english, left, alone, through_missing }) => ({
           text,
           left,
           code: true,
-          told: `${count(alone)} meet it alone${through_missing ? `, ${count(through_missing)} only because a value is missing` : ""}`,
+          told: `${english}\n${count(alone)} meet it alone${through_missing ? `, ${count(through_missing)} only because a value is missing` : ""}`,
         })),
       ]
     : [];
   return (
     <section class={`card figure ${ageOf(of)}`} aria-labelledby="funnel-title">
       <h2 id="funnel-title">What each condition leaves</h2>
-      {!found && problem.value && <p class="note">{problem.value}</p>}
+      {!found && <Absent />}
       {found && (
         <div class="funnel">
           <table>
@@ -65,18 +72,27 @@ function FunnelCard() {
   );
 }
 
+/** Why there is nothing to see yet. */
+function Absent() {
+  if (problem.value) return <p class="note">{problem.value}</p>;
+  if (answer.value) return <p class="muted" aria-busy="true">Counting…</p>;
+  return isWrong.value ? <p class="muted">Nothing yet.</p> : null;
+}
+
 function AgingCard() {
   const { found, of } = aging.value ?? {};
   const unrated = found?.buckets.reduce((sum, bucket) => sum + bucket.unrated, 0) ?? 0;
+  const isNothing = found?.buckets.every(({ invoices }) => !invoices) ?? false;
   return (
     <section class={`card figure ${ageOf(of)}`} aria-labelledby="aging-title">
       <h2 id="aging-title">
         Open balance by days overdue {found && <span class="muted">{found.currency}</span>}
       </h2>
-      {found && (
+      {!found && <Absent />}
+      {isNothing && <p class="muted">Nothing is open.</p>}
+      {found && !isNothing && (
         <>
           <div class="aging-bars">
-            {found.buckets.every(({ invoices }) => !invoices) && <p class="nothing-open">Nothing is open.</p>}
             <Bars
               direction="x"
               labels={found.buckets.map(({ bucket }) => bucket)}

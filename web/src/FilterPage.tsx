@@ -5,10 +5,12 @@ import { Builder } from "./Builder";
 import { Figures } from "./Figures";
 import { Findings } from "./Findings";
 import { Results } from "./Results";
-import { TextFace, format } from "./TextFace";
+import { lazily } from "./lazily";
 import { counted } from "./numbers";
-import { answer, asOf, isWrong, level, respectPauses } from "./question";
+import { accepted, answer, asOf, format, isWrong, level, respectPauses } from "./question";
 import { SaveBar } from "./workflows/SaveBar";
+
+const TextFace = lazily(async () => (await import("./TextFace")).TextFace, <div class="editor awaited" aria-busy="true" />);
 
 export function FilterPage() {
   const face = useSignal<"builder" | "text">("builder");
@@ -28,7 +30,7 @@ export function FilterPage() {
         </div>
         <section class="face builder-face" aria-label="Builder">
           <h2>
-            Builder {isWrong.value && <span class="doubt">as before the error in the text</span>}
+            Builder {isWrong.value && <span class="doubt">{accepted.value ? "as before the error in the text" : "follows once the text is right"}</span>}
           </h2>
           <Builder onEditText={showText} />
         </section>

@@ -1,6 +1,5 @@
 // What is wrong with the text, or to beware of, each with its corrections one click away.
-import { apply } from "./TextFace";
-import { checked, filter } from "./question";
+import { apply, checked, filter } from "./question";
 import type { Finding } from "./server";
 
 export function Findings() {

@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { CellOf, columnsOf, type Column } from "./Cells";
 import { type Order, type Tab, ENTITIES, download, failure, list, loadMore, orders, shownTab, tab, tabs } from "./lists";
 import { count } from "./numbers";
-import { type Row, answer, isStale } from "./question";
+import { type Row, answer, isStale, isWrong } from "./question";
 import { openWhy } from "./why";
 import { baseCurrency } from "./catalog";
 import { told } from "./server";
@@ -77,7 +77,7 @@ function Download() {
 
 function TableOf({ shown }: { shown: Tab }) {
   const known = list.value;
-  if (!known) return <div class="empty" aria-busy="true" />;
+  if (!known) return <p class="empty" aria-busy={!isWrong.value}>{isWrong.value ? "Nothing yet." : ""}</p>;
   const isOther = known.tab !== shown || known.of !== answer.value;
   if (!known.rows.length) {
     return <p class="empty">{failure.value || `No ${known.tab} match.`}</p>;
@@ -110,6 +110,7 @@ function TableOf({ shown }: { shown: Tab }) {
           {count(known.rows.length)} of {count(total)}
           {isCapped ? "+" : ""}
         </span>
+        {known.tab !== "groups" && known.of.asked.level === "group" && <span>Groups are selected: open one in the tab Groups to see why.</span>}
         {known.next && (
           <button type="button" class="quiet" onClick={() => void loadMore()}>
             Show more
@@ -124,11 +125,11 @@ function Head({ column, tab: of }: { column: Column; tab: Tab }) {
   const by = orders.value[of];
   const isBy = by?.field === column.name;
   const sort = isBy ? (by.descending ? "descending" : "ascending") : "none";
-  if (column.field?.type === "set") return <th scope="col">{column.label}</th>;
+  if (column.field?.type === "set") return <th scope="col"><span class="head" title={column.field.help}>{column.label}</span></th>;
   return (
     <th scope="col" aria-sort={sort} class={column.isNumber ? "number-cell" : ""}>
-      <button type="button" title={column.field?.help} onClick={() => (orders.value = { ...orders.value, [of]: next(by, column) })}>
-        {column.label}
+      <button type="button" title={[column.label, column.field?.help].filter(Boolean).join(": ")} onClick={() => (orders.value = { ...orders.value, [of]: next(by, column) })}>
+        <span class="head">{column.label}</span>
         <span class="sort" aria-hidden="true">{isBy ? (by.descending ? "↓" : "↑") : ""}</span>
       </button>
     </th>

@@ -8,8 +8,8 @@ import { EditorView, drawSelection, keymap, placeholder } from "@codemirror/view
 import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { highlighting } from "./highlighting";
-import { charactersAt, checked, filter, level, replaced, unitsAt } from "./question";
-import { type Finding, type Fix, post } from "./server";
+import { apply, charactersAt, checked, filter, format, level, unitsAt } from "./question";
+import { type Finding, post } from "./server";
 
 const KINDS: Record<string, string> = { entity: "namespace", field: "property", value: "constant", keyword: "keyword" };
 
@@ -19,17 +19,19 @@ interface Completions {
   items: { insert: string; label: string; kind: string; help: string }[];
 }
 
-async function complete(context: CompletionContext): Promise<CompletionResult | null> {
+async function complete(context: CompletionContext): Promise<CompletionResult> {
+  // Not null: after a late null the editor would not ask again for what was typed in the meantime.
+  const nothing = { from: context.pos, options: [] };
   const text = context.state.doc.toString();
   const before = text.slice(0, context.pos);
-  if (!context.explicit && !/[\w.']$|[\s(]$/.test(before)) return null;
+  if (!context.explicit && !/[\w.']$|[\s(]$/.test(before)) return nothing;
   const stop = new AbortController();
   context.addEventListener("abort", () => stop.abort());
   const asked = { text, cursor: charactersAt(text, context.pos), level: level.peek() };
   const found = await post<Completions>("/v1/complete", asked, stop.signal).catch(() => null);
-  if (!found?.items.length || context.aborted) return null;
+  if (!found?.items.length || context.aborted) return nothing;
   // After a blank what may come next is offered on demand only, unless something has been begun.
-  if (!context.explicit && found.start === found.end && !/\b(AND|OR|NOT|[=<>(])\s*$/i.test(before)) return null;
+  if (!context.explicit && found.start === found.end && !/(\b(AND|OR|NOT|IN)|[.=<>(,])\s*$/i.test(before)) return nothing;
   return {
     from: unitsAt(text, found.start),
     to: unitsAt(text, found.end),
@@ -79,16 +81,6 @@ function mark(text: string, finding: Finding, severity: "error" | "warning"): Di
   const to = Math.max(unitsAt(text, finding.end ?? 0), Math.min(from + 1, text.length));
   const actions = finding.fixes.map((fix) => ({ name: fix.title, apply: () => apply(fix) }));
   return { from: Math.min(from, text.length), to, severity, message: [finding.message, finding.hint].filter(Boolean).join(" "), actions };
-}
-
-export function apply(fix: Fix): void {
-  filter.value = replaced(filter.value, fix.start, fix.end, fix.text);
-}
-
-export async function format(): Promise<void> {
-  const text = filter.peek();
-  const found = await post<{ canonical: string }>("/v1/format", { filter: text, level: level.peek() }).catch(() => null);
-  if (found && filter.peek() === text) filter.value = found.canonical;
 }
 
 export function TextFace() {

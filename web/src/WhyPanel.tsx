@@ -56,6 +56,7 @@ const JOINED: Record<string, string> = { and: "All of these", or: "At least one 
 
 function Node({ reason }: { reason: Reason }) {
   const label = JOINED[reason.kind];
+  const of = rowsOf(reason)[0];
   return (
     <li>
       <div class="node">
@@ -67,6 +68,11 @@ function Node({ reason }: { reason: Reason }) {
           <Facts reason={reason} />
         </div>
       </div>
+      {of && reason.children.length > 0 && (
+        <p class="of-row muted">
+          Of {spoken(of.entity)} {of.source_id}:
+        </p>
+      )}
       {reason.children.length > 0 && (
         <ul class="tree">
           {reason.children.map((child) => (
@@ -87,8 +93,12 @@ function Text({ reason }: { reason: Reason }) {
   );
 }
 
+/** The rows that decide; what stands below it speaks of the first. */
+const rowsOf = ({ witnesses, witness, counterexample, nearest }: Reason): Witness[] =>
+  witnesses ?? [witness, counterexample, nearest].filter((row) => row !== undefined);
+
 function Facts({ reason }: { reason: Reason }) {
-  const rows = reason.witnesses ?? [reason.witness, reason.counterexample, reason.nearest].filter((row) => row !== undefined);
+  const rows = rowsOf(reason);
   const missed = reason.short_by === undefined ? "" : `, short by ${reason.short_by}`;
   return (
     <>
@@ -99,7 +109,7 @@ function Facts({ reason }: { reason: Reason }) {
         </p>
       )}
       {reason.detail && <p class="fact">{reason.detail}{missed}</p>}
-      {reason.count !== undefined && <p class="fact">{reason.count} of {reason.of}</p>}
+      {reason.count !== undefined && <p class="fact">{reason.count} of {reason.of} meet the condition inside</p>}
       {rows.map((row) => (
         <Row row={row} word={reason.counterexample === row ? "except" : reason.nearest === row ? "nearest" : ""} />
       ))}

@@ -26,12 +26,17 @@ export interface Company {
   name: string;
   base_currency: string;
   today: string;
+  time_zone: string;
   scope: "read" | "write" | "admin";
 }
 
 export const entities = signal<Entity[]>([]);
 export const company = signal<Company | null>(null);
 export const baseCurrency = computed(() => company.value?.base_currency ?? "");
+
+/** Of the key that this page has: what it may not do is not offered. */
+export const mayWrite = computed(() => company.value !== null && company.value.scope !== "read");
+export const onlyReads = computed(() => company.value?.scope === "read");
 
 export async function loadCatalog(): Promise<void> {
   const [catalog, owner] = await Promise.all([get<{ entities: Entity[] }>("/v1/catalog"), get<Company>("/v1/company")]);

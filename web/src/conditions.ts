@@ -74,6 +74,10 @@ async function tellApart(text: string, at: Level): Promise<void> {
       made[section].push({ id: ++ids, part, text, field, operator: operator ?? "", values });
     }
   }
+  // Who is filling in a line goes on with it.
+  for (const section of ["customers", "invoices", "payments"] as const) {
+    if (section === "customers" || targets.value[section]) made[section].push(...lines.value[section].filter(isUnfinished));
+  }
   // What was switched off stays as it was, to be switched on again.
   const off = (section: "invoices" | "payments") => !targets.value[section] && !made[section].length;
   lines.value = {
@@ -116,6 +120,8 @@ export function textOf(line: Line): string | null {
   const right = { none: "", one: first, two: `${first} AND ${second}`, list: `(${values.join(", ")})` }[shape];
   return `${line.field} ${line.operator} ${right}`.trim();
 }
+
+const isUnfinished = (line: Line): boolean => textOf(line) === null;
 
 // ---------------------------------------------------------------- changes
 

@@ -85,7 +85,8 @@ async function load(so: List, signal: AbortSignal): Promise<void> {
 export async function download(): Promise<void> {
   const of = answer.value;
   if (!of) return;
-  const wanted = { ...asked(of.asked), as_of: of.preview.as_of, rows: shownTab.value, usual: true };
+  const order = orders.value[shownTab.value];
+  const wanted = { ...asked(of.asked), as_of: of.preview.as_of, rows: shownTab.value, usual: true, ...(order ? { order } : {}) };
   const address = URL.createObjectURL(await file("/v1/preview.csv", wanted));
   const link = document.createElement("a");
   link.href = address;

@@ -16,5 +16,9 @@ export const counted = (number: number, one: string, many = `${one}s`): string =
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
 const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
+/** A moment by the clock of a place. */
+export const timeIn = (iso: string, timeZone: string): string =>
+  new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZone }).format(new Date(iso));
+
 export const date = (iso: string): string => day.format(new Date(`${iso}T00:00:00Z`));
 export const time = (iso: string): string => moment.format(new Date(iso));

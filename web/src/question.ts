@@ -1,7 +1,7 @@
 // The filter that is being written, and its answer: asked as one types, the old one kept until the new one is there.
 import { computed, effect, signal } from "@preact/signals";
 import { address } from "./address";
-import { type Finding, Refused, isAborted, post, revivals, told } from "./server";
+import { type Finding, type Fix, Refused, isAborted, post, revivals, told } from "./server";
 
 export type Level = "customer" | "group";
 export type Cell = string | number | boolean | string[] | null;
@@ -87,6 +87,7 @@ export function asked({ filter, level, asOf, respectPauses }: Question): Record<
 }
 
 let timer = 0;
+let isOpening = true;
 let asking = new AbortController();
 
 /** Begins to ask whenever what is asked changes, at once the first time. */
@@ -100,18 +101,23 @@ export function keepAsking(): void {
     asking = new AbortController();
     const { signal } = asking;
     isAsking.value = true;
-    timer = window.setTimeout(() => void ask(now, signal), answer.peek() ? TYPING : 0);
+    if (isOpening) void ask(now, signal, true); // before anything is drawn
+    else timer = window.setTimeout(() => void ask(now, signal), TYPING);
+    isOpening = false;
   });
 }
 
-async function ask(now: Question, signal: AbortSignal): Promise<void> {
+async function ask(now: Question, signal: AbortSignal, isFirst = false): Promise<void> {
+  const preview = () => post<Preview>("/v1/preview", { ...asked(now), limit: PAGE, usual: true, count_to: COUNT_TO }, signal);
+  // Who opens the page waits for both at once; who types has the marks first, and nothing is asked of what is wrong.
+  const early = isFirst ? preview() : null;
+  early?.catch(() => undefined);
   try {
     const found = await post<Omit<Checked, "filter" | "level">>("/v1/check", asked(now), signal);
     checked.value = { ...found, filter: now.filter, level: now.level };
     if (found.ok) {
       accepted.value = now;
-      const wanted = { ...asked(now), limit: PAGE, usual: true, count_to: COUNT_TO };
-      answer.value = { asked: now, preview: await post<Preview>("/v1/preview", wanted, signal) };
+      answer.value = { asked: now, preview: await (early ?? preview()) };
     }
     refusal.value = "";
     isAsking.value = false;
@@ -138,7 +144,14 @@ export const unitsAt = (text: string, characters: number): number =>
   Array.from(text).slice(0, characters).join("").length;
 export const charactersAt = (text: string, units: number): number => Array.from(text.slice(0, units)).length;
 
-export function replaced(text: string, start: number, end: number, by: string): string {
-  const characters = Array.from(text);
-  return [...characters.slice(0, start), by, ...characters.slice(end)].join("");
+/** Puts a correction into the text. */
+export function apply({ start, end, text }: Fix): void {
+  const characters = Array.from(filter.value);
+  filter.value = [...characters.slice(0, start), text, ...characters.slice(end)].join("");
+}
+
+export async function format(): Promise<void> {
+  const text = filter.peek();
+  const found = await post<{ canonical: string }>("/v1/format", { filter: text, level: level.peek() }).catch(() => null);
+  if (found && filter.peek() === text) filter.value = found.canonical;
 }

@@ -4,7 +4,7 @@ import { TextValue } from "./TextValue";
 import type { ValueProps } from "./ValueControl";
 
 const NAMES: Record<Day["kind"], string> = {
-  on: "date", today: "today", yesterday: "yesterday", tomorrow: "tomorrow", before: "before today", after: "after today",
+  on: "date", today: "today", yesterday: "yesterday", tomorrow: "tomorrow", before: "ago", after: "from now",
 };
 
 function begun(kind: Day["kind"], before: Day): Day {
@@ -31,6 +31,9 @@ export function DayValue(props: ValueProps) {
   };
   return (
     <div class="day">
+      {(day.kind === "before" || day.kind === "after") && (
+        <Span label={label} period={day} units={UNITS} onChange={({ count, unit }) => write({ kind: day.kind, count, unit })} />
+      )}
       <select aria-label={`${label}, how`} value={day.kind} onChange={(event) => write(begun(event.currentTarget.value as Day["kind"], day))}>
         {Object.entries(NAMES).map(([kind, name]) => (
           <option value={kind}>{name}</option>
@@ -38,9 +41,6 @@ export function DayValue(props: ValueProps) {
       </select>
       {day.kind === "on" && (
         <input type="date" aria-label={label} value={day.date} min="1900-01-01" max="2200-12-31" onInput={(event) => write({ kind: "on", date: event.currentTarget.value })} />
-      )}
-      {(day.kind === "before" || day.kind === "after") && (
-        <Span label={label} period={day} units={UNITS} onChange={({ count, unit }) => write({ kind: day.kind, count, unit })} />
       )}
     </div>
   );

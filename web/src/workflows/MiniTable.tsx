@@ -11,7 +11,7 @@ export function MiniTable({ rows, entity }: { rows: Row[]; entity: string }) {
         <thead>
           <tr>
             {columns.map(({ label, isNumber }) => (
-              <th scope="col" class={isNumber ? "number-cell" : ""}>{label}</th>
+              <th scope="col" class={isNumber ? "number-cell" : ""}><span class="head" title={label}>{label}</span></th>
             ))}
           </tr>
         </thead>

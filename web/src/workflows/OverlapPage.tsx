@@ -44,7 +44,7 @@ export function OverlapPage() {
                       <tr key={source_id}>
                         <td>{source_id}</td>
                         <td>{name}</td>
-                        <td>
+                        <td class="wrapping">
                           {workflows.map((id) => (
                             <a class="pill" href={href(`workflows/${id}`)}>{names.get(id) ?? id}</a>
                           ))}

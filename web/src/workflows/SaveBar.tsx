@@ -4,10 +4,11 @@ import { useEffect } from "preact/hooks";
 import { Dialog } from "../Dialog";
 import { go, href } from "../address";
 import { asOf, filter, isRight, isStale, level, respectPauses } from "../question";
+import { mayWrite, onlyReads } from "../catalog";
 import { Refused, call, isAborted, post, told } from "../server";
 import { Changes, type Diff } from "./Changes";
 import { edited, editHref } from "./editing";
-import { type Workflow, stored, useRead } from "./stored";
+import { type Workflow, change, stored, useRead } from "./stored";
 
 export function SaveBar() {
   const isOpen = useSignal(false);
@@ -17,7 +18,7 @@ export function SaveBar() {
     <div class={`save-bar ${workflow ? "editing" : ""}`}>
       {workflow && (
         <p>
-          Editing <a href={href(`workflows/${workflow.id}`)}>{workflow.name}</a> <span class="muted">version {workflow.version}</span>
+          {onlyReads.value ? "Looking at" : "Editing"} <a href={href(`workflows/${workflow.id}`)}>{workflow.name}</a> <span class="muted">version {workflow.version}</span>
         </p>
       )}
       {edited.value && problem && <p class="refusal" role="alert">{problem}</p>}
@@ -26,9 +27,13 @@ export function SaveBar() {
           Discard changes
         </button>
       )}
-      <button type="button" class="primary" disabled={!isRight.value || isStale.value} onClick={() => (isOpen.value = true)}>
-        {workflow ? "Review and save…" : "Save as workflow…"}
-      </button>
+      {onlyReads.value ? (
+        <span class="muted">Saving needs a key of scope write; this one may only read.</span>
+      ) : (
+        <button type="button" class="primary" disabled={!mayWrite.value || !isRight.value || isStale.value} onClick={() => (isOpen.value = true)}>
+          {workflow ? "Review and save…" : "Save as workflow…"}
+        </button>
+      )}
       {isOpen.value && <SaveDialog workflow={workflow} onClose={() => (isOpen.value = false)} />}
     </div>
   );
@@ -77,10 +82,7 @@ function SaveDialog({ workflow, onClose }: { workflow: Workflow | null; onClose:
 
   function send(): Promise<Workflow> {
     const changed = { name: name.value, level: level.value, filter: filter.value, respect_pauses: pauses.value, active: active.value };
-    if (!workflow) return post<Workflow>("/v1/workflows", changed);
-    const { growth_factor, schedule } = workflow;
-    const body = { ...changed, ...(schedule ? { schedule } : {}), ...(growth_factor ? { growth_factor: Number(growth_factor) } : {}) };
-    return call<Workflow>(`/v1/workflows/${workflow.id}`, { method: "PUT", body, headers: { "If-Match": `"${workflow.version}"` } });
+    return workflow ? change(workflow, changed) : post<Workflow>("/v1/workflows", changed);
   }
 
   return (

@@ -2,13 +2,16 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { go } from "../address";
+import { mayWrite, onlyReads } from "../catalog";
 import { count, counted, time } from "../numbers";
 import type { Preview } from "../question";
 import { Refused, call, isAborted, post, told } from "../server";
 import { MiniTable } from "./MiniTable";
 import { Badges, RunList } from "./WorkflowsPage";
 import { editHref } from "./editing";
-import { type Run, type Workflow, stored, useRead } from "./stored";
+import { RemoveButton } from "./Removal";
+import { ScheduleCard } from "./Schedule";
+import { type Changes, type Run, type Workflow, change, stored, useRead } from "./stored";
 
 export function WorkflowPage({ id }: { id: string }) {
   const { found: workflow, problem } = useRead<Workflow>(`/v1/workflows/${id}`);
@@ -24,16 +27,19 @@ export function WorkflowPage({ id }: { id: string }) {
           <h1>{workflow.name} <Badges workflow={workflow} /></h1>
         </div>
         <div class="actions">
-          <a class="button quiet" href={editHref(workflow)}>Edit the filter</a>
-          <RunButton workflow={workflow} />
+          {mayWrite.value && <RemoveButton workflow={workflow} />}
+          <a class="button quiet" href={editHref(workflow)}>{mayWrite.value ? "Edit the filter" : "Open the filter"}</a>
+          {mayWrite.value && <RunButton workflow={workflow} />}
         </div>
       </div>
+      {onlyReads.value && <p class="note">Running and changing it needs a key of scope write; this one may only read.</p>}
       <section class="card padded">
         <p class="sentence">{workflow.english}</p>
         <pre class="filter-text">{workflow.filter}</pre>
         {workflow.problems.map(({ message }) => <p class="refusal">{message}</p>)}
-        <PausesSwitch workflow={workflow} />
+        <Switches workflow={workflow} />
       </section>
+      <ScheduleCard key={workflow.version} workflow={workflow} />
       <Audience key={workflow.version} workflow={workflow} />
       <h2>Runs</h2>
       {runs.found?.runs.length ? <RunList runs={runs.found.runs} ofOne /> : <p class="muted">It has not been run yet.</p>}
@@ -47,10 +53,11 @@ export function WorkflowPage({ id }: { id: string }) {
                 <code>{version.filter}</code>
               </span>
               <span class="row-end">
+                <Badges workflow={version} />
                 {!version.respect_pauses && <span class="pill">pauses ignored</span>}
                 <span class="muted">{version.changed_by}, {time(version.changed_at)}</span>
                 {version.version !== workflow.version && (
-                  <a class="quiet" href={editHref({ ...workflow, level: version.level }, version.filter)}>Edit from here</a>
+                  <a class="quiet" href={editHref({ ...workflow, level: version.level }, version.filter)}>{mayWrite.value ? "Edit from here" : "Open"}</a>
                 )}
               </span>
             </div>
@@ -61,28 +68,26 @@ export function WorkflowPage({ id }: { id: string }) {
   );
 }
 
-function PausesSwitch({ workflow }: { workflow: Workflow }) {
+function Switches({ workflow }: { workflow: Workflow }) {
   const problem = useSignal("");
-  async function change(respect: boolean): Promise<void> {
-    const { name, level, filter, active, growth_factor, schedule } = workflow;
-    const body = {
-      name, level, filter, active, respect_pauses: respect,
-      ...(schedule ? { schedule } : {}), ...(growth_factor ? { growth_factor: Number(growth_factor) } : {}),
-    };
+  async function set(changes: Changes): Promise<void> {
     problem.value = "";
-    await call(`/v1/workflows/${workflow.id}`, { method: "PUT", body, headers: { "If-Match": `"${workflow.version}"` } }).catch(
-      (failure) => (problem.value = told(failure)),
-    );
+    await change(workflow, changes).catch((failure) => (problem.value = told(failure)));
     stored.value += 1;
   }
+  const locked = !mayWrite.value;
   return (
-    <>
+    <div class="switches">
       <label class="switch">
-        <input type="checkbox" role="switch" checked={workflow.respect_pauses} onChange={(event) => void change(event.currentTarget.checked)} />
+        <input type="checkbox" role="switch" disabled={locked} checked={workflow.respect_pauses} onChange={(event) => void set({ respect_pauses: event.currentTarget.checked })} />
         <span>Hold back customers and invoices whose chasing is paused</span>
       </label>
+      <label class="switch">
+        <input type="checkbox" role="switch" disabled={locked} checked={workflow.active} onChange={(event) => void set({ active: event.currentTarget.checked })} />
+        <span>Active: it may be run</span>
+      </label>
       {problem.value && <p class="refusal" role="alert">{problem.value}</p>}
-    </>
+    </div>
   );
 }
 
@@ -107,6 +112,7 @@ function Audience({ workflow }: { workflow: Workflow }) {
   const number = held_back?.counts[kind] ?? 0;
   return (
     <>
+      <h2>Targets now</h2>
       <div class="counts">
         {Object.entries(counts).map(([kind, number]) => (
           <div class="count"><span class="number">{count(number)}</span> <span class="kind">{kind}</span></div>
@@ -149,7 +155,7 @@ function RunButton({ workflow }: { workflow: Workflow }) {
   }
   return (
     <div class="run-button">
-      <button type="button" class="primary" disabled={isRunning.value || !workflow.active} onClick={() => void run(false)}>
+      <button type="button" class="primary" disabled={isRunning.value || !workflow.active} title={workflow.active ? undefined : "It is switched off"} onClick={() => void run(false)}>
         Run now
       </button>
       {problem.value && (

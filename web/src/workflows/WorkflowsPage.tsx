@@ -1,7 +1,9 @@
 // All workflows, and what was run last.
 import { address, href } from "../address";
+import { mayWrite } from "../catalog";
 import { counted, date, time } from "../numbers";
 import { edited } from "./editing";
+import { spokenSchedule } from "./Schedule";
 import { type Run, type Workflow, useRead } from "./stored";
 
 export function WorkflowsPage() {
@@ -12,13 +14,11 @@ export function WorkflowsPage() {
     <main id="main">
       <div class="page-head">
         <h1>Workflows</h1>
-        <a class="button primary" href={href("")} onClick={() => (edited.value = "")}>New from a filter</a>
+        {mayWrite.value && <a class="button primary" href={href("")} onClick={() => (edited.value = "")}>New from a filter</a>}
       </div>
       {problem && <p class="refusal" role="alert">{problem}</p>}
       {found && !found.workflows.length && (
-        <div class="card empty">
-          <p>No workflow yet. Write a filter, then save it: it is versioned, run, and compared from then on.</p>
-        </div>
+        <p class="card empty">No workflow yet. Write a filter, then save it: it is versioned, run, and compared from then on.</p>
       )}
       {found && found.workflows.length > 0 && (
         <ul class="card rows">
@@ -54,7 +54,7 @@ export function Badges({ workflow }: { workflow: Workflow }) {
       {workflow.problems.length > 0 && <span class="pill bad">needs mending</span>}
       {!workflow.active && <span class="pill">switched off</span>}
       {workflow.level === "group" && <span class="pill">groups</span>}
-      {workflow.schedule && <span class="pill">{workflow.schedule.days.join(", ")}</span>}
+      {workflow.schedule && <span class="pill" title={spokenSchedule(workflow.schedule)}>{workflow.schedule.days.join(", ")}</span>}
     </>
   );
 }

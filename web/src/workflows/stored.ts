@@ -3,7 +3,13 @@ import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { Level, Row } from "../question";
-import { type Finding, get, isAborted, revivals, told } from "../server";
+import { type Finding, call, get, isAborted, revivals, told } from "../server";
+
+export interface Schedule {
+  days: string[];
+  from: string;
+  until: string;
+}
 
 export interface Workflow {
   id: number;
@@ -11,12 +17,13 @@ export interface Workflow {
   name: string;
   level: Level;
   filter: string;
+  parts: Record<string, { filter: string; on: boolean }> | null;
   english: string | null;
   problems: Finding[];
   respect_pauses: boolean;
   active: boolean;
   growth_factor: string | null;
-  schedule: { days: string[]; from: string; until: string } | null;
+  schedule: Schedule | null;
   next_run_at: string | null;
   changed_at: string;
   changed_by: string;
@@ -50,6 +57,25 @@ export interface Total {
   unrated: number;
   customers?: Row[];
   groups?: Row[];
+}
+
+export type Changes = Partial<Pick<Workflow, "name" | "level" | "filter" | "respect_pauses" | "active" | "schedule">>;
+
+/** The next version of a workflow. What is not changed stays: of a filter in parts also those that are switched off. */
+export async function change(workflow: Workflow, changes: Changes): Promise<Workflow> {
+  const { id, version, name, level, filter, parts, respect_pauses, active, growth_factor, schedule } = workflow;
+  const isPartly = Object.values(parts ?? {}).some(({ on }) => !on);
+  const isSame = (changes.filter ?? filter) === filter;
+  return call<Workflow>(`/v1/workflows/${id}`, {
+    method: "PUT",
+    headers: { "If-Match": `"${version}"` },
+    body: {
+      ...{ name, level, respect_pauses, active, schedule },
+      growth_factor: growth_factor === null ? null : Number(growth_factor),
+      ...changes,
+      ...(isPartly && isSame ? { parts, filter: undefined } : { filter: changes.filter ?? filter }),
+    },
+  });
 }
 
 export const stored = signal(0); // counts what was stored here, so that lists are read again
