@@ -167,7 +167,8 @@ def refresh(connection: Connection, company_id: int, day: date) -> int:
         _touch_everyone(connection, company_id)
     elif kept < day:
         _touch_crossing(connection, company_id, kept, day)
-    if _count(connection, company_id, "touched_customer") > _FEW:
+    many = _count(connection, company_id, "touched_customer") > _FEW
+    if many:
         connection.execute("SET LOCAL enable_nestloop = off")
     _spread(connection, company_id)
     touched = _count(connection, company_id, "touched_customer")
@@ -176,11 +177,11 @@ def refresh(connection: Connection, company_id: int, day: date) -> int:
     whole_tables = touched > _MOST * _count(connection, company_id, "customer")
     try:
         with connection.transaction():
-            _write(connection, company_id, whole_tables=whole_tables)
+            _write(connection, company_id, whole_tables=whole_tables, many=many or whole_tables)
             connection.execute(_KEEP_DAY, [company_id, day])
     except psycopg.errors.NumericValueOutOfRange:
         forget(connection, company_id)
-        connection.execute("SET LOCAL enable_nestloop = DEFAULT")
+    connection.execute("SET LOCAL enable_nestloop = DEFAULT")
     for table in ("touched_customer", "touched_group"):
         connection.execute(sql.SQL("DELETE FROM {} WHERE company_id = %s").format(sql.Identifier(table)), [company_id])
     return touched
@@ -203,16 +204,16 @@ def _count(connection: Connection, company_id: int, table: str) -> int:
     return int(str(count))
 
 
-def _write(connection: Connection, company_id: int, *, whole_tables: bool) -> None:
+def _write(connection: Connection, company_id: int, *, whole_tables: bool, many: bool) -> None:
     if whole_tables:
         connection.execute("SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '128MB'")
         connection.execute(_upsert("customer_metrics", "customer_metrics_live"), [company_id])
         connection.execute("SET LOCAL work_mem = DEFAULT")
     else:
         connection.execute(_upsert("customer_metrics", "customer_metrics_touched"), [company_id])
-    # A group's members are looked up, group by group: joined, they would be looked for among all customers each time.
-    connection.execute("SET LOCAL enable_nestloop = DEFAULT")
-    connection.execute(_upsert("group_metrics", "group_metrics_touched"), [company_id])
+    # Looked up group by group, where nested loops are off, members would be looked for among all customers each time.
+    groups = "group_metrics_whole" if many else "group_metrics_touched"
+    connection.execute(_upsert("group_metrics", groups), [company_id])
     connection.execute(_upsert("company_metrics", "company_metrics_touched"), [company_id])
 
 
@@ -262,6 +263,7 @@ def verify(connection: Connection, company_id: int) -> Verdict:
     if day is None:
         return Verdict(None, {})
     connection.execute(sql.SQL("SET LOCAL app.as_of = {}").format(sql.Literal(day.isoformat())))
+    connection.execute("SET LOCAL enable_nestloop = off")  # of whole tables, which statistics may know nothing of
     return Verdict(day, {table: _differing(connection, table, company_id) for table in KEPT})
 
 

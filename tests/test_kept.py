@@ -15,6 +15,7 @@ import pytest
 from app import kept
 from app.database import Connection, Database
 from app.kept import KEPT, Keeper, Verdict, kept_day, rebuild, refresh, relations, verify
+from app.planner import refresh_statistics
 from dsl.frames import Relations
 from tests.chaos.world import soon
 from tests.oracle.ledger import write_folder
@@ -226,8 +227,10 @@ def test_who_was_taken_away_by_hand_is_no_longer_counted(company: Company) -> No
 
 
 def test_groups_are_not_each_looked_for_among_all_customers(company: Company) -> None:
-    """At the first import nothing is known of the tables yet."""
+    """At the first import all that is known of the tables is of another company, a small one."""
     customers = 1_500
+    company_on(company.database, TODAY).load({"customers": "source_id,group\nC1,G1\n"})
+    refresh_statistics(company.database)
     folder = "source_id,group\n" + "".join(f"C{n},G{n // 3}\n" for n in range(customers))
     company.load({"customers": folder})
     with company.database.transaction(company.company_id, write=True) as connection:

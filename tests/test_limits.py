@@ -284,7 +284,7 @@ def test_it_lives_while_everything_waits(
     database_url: str, database: Database, firms: list[Company], tmp_path: Path
 ) -> None:
     keys = [auth.create_key(database, firm, "read") for firm in firms]
-    with served(database_url, tmp_path, pool_timeout_seconds=10) as port:
+    with served(database_url, tmp_path, company_connections=5, pool_timeout_seconds=10) as port:
         waiting = [asked(port, keys[number % 2]) for number in range(60)]
         soon(lambda: sleeping(database_url) == 8)  # two of ten are kept for others
         taken = []
@@ -311,7 +311,7 @@ def test_a_heavy_company_leaves_room(
 ) -> None:
     """Its neighbour is answered while all of its own requests still wait; whoever stood in line too long is told."""
     heavy, light = (auth.create_key(database, firm, "read") for firm in firms)
-    with served(database_url, tmp_path, pool_timeout_seconds=3) as port:
+    with served(database_url, tmp_path, company_connections=5, pool_timeout_seconds=3) as port:
         waiting = [asked(port, heavy) for _ in range(30)]
         soon(lambda: sleeping(database_url) == 5)
         for _ in range(20):

@@ -33,7 +33,7 @@ function rank(entity: Entity, { name, label, help }: Field, words: string[]): nu
 export function fieldLabel(path: string, home: string): string {
   const [entity = ""] = path.split(".");
   const label = fieldAt(path)?.label ?? path;
-  return entity === home ? capital(label) : `${capital(spoken(entity))}: ${label}`;
+  return entity === home || label.startsWith(spoken(entity)) ? capital(label) : `${capital(spoken(entity))}: ${label}`;
 }
 
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
@@ -130,7 +130,7 @@ export function FieldPicker({ entities, value, label, focus, onPick }: Props) {
                   onClick={() => pick(option)}
                 >
                   <span class="option-label">{capital(option.field.label)}</span>
-                  <span class="option-help">{option.field.help === option.field.label ? option.field.type : option.field.help}</span>
+                  <span class="option-help">{capital(option.field.help) === capital(option.field.label) ? option.field.type : option.field.help}</span>
                 </div>
               ))}
             </div>
