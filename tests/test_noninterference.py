@@ -27,7 +27,7 @@ from tests.collisions import collide
 from tests.every_route import RECORDS, Answer, Call, Calls, a_round, anonymous, answered, routes, send
 from tests.served import Api, api_of, client_of
 
-REQUESTS = int(os.environ.get("DUELIST_REQUESTS", "400"))
+REQUESTS = int(os.environ.get("DUELIST_REQUESTS", "600"))
 REFERRING = {"source_id", "customer_id", "invoice_id", "payment_id", "credit_note_id", "group", "parent"}
 
 

@@ -20,10 +20,14 @@ def _add_record_route(kind: str) -> None:
             raise Problem(HTTPStatus.NOT_FOUND, "unknown-id", f"There is no such record among the {kind}.")
         return answer(found)
 
-    # As the previews are named, and as its file is.
-    for name in dict.fromkeys((kind.replace("_", "-"), kind)):
+    # As the previews are named; as its file is, too.
+    named = kind.replace("_", "-")
+    for name in dict.fromkeys((named, kind)):
         path = f"/{name}/{{source_id:path}}"  # a source id may contain slashes
-        records.add_api_route(path, record, methods=["GET"], name=name, description="One record as it is stored.")
+        about = "One record as it is stored."
+        records.add_api_route(
+            path, record, methods=["GET"], name=name, description=about, include_in_schema=name == named
+        )
 
 
 for _kind in queries.RECORDS:
