@@ -62,8 +62,10 @@ def create_app(settings: Settings, url: str, *, page_key: str | None = None) -> 
         # Measures and logs are our own; FastAPI's log signal has the messages of exceptions, and so values.
         telemetry={"auto_configure": False, "metrics": False, "logs": False},
         redirect_slashes=False,
-        docs_url=None,  # FastAPI's page loads its parts from elsewhere; pages.py has one of our own
+        # FastAPI's pages load their parts from elsewhere; pages.py has one of our own, and the document.
+        docs_url=None,
         redoc_url=None,
+        openapi_url=None,
     )
     app.state.settings = settings
     signing_key = settings.signing_key()

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from weakref import WeakValueDictionary
 
-from anyio import Semaphore, fail_after
+from anyio import Semaphore, WouldBlock, fail_after
 
 from app import problems
 from app.problems import Problem
@@ -34,10 +34,13 @@ class Turns:
 
     async def _in_line(self, semaphore: Semaphore, refusal: Problem) -> None:
         try:
-            with fail_after(self._seconds):
-                await semaphore.acquire()
-        except TimeoutError:
-            raise refusal from None
+            semaphore.acquire_nowait()  # nobody is overtaken: what is given back goes to who waits
+        except WouldBlock:
+            try:
+                with fail_after(self._seconds):
+                    await semaphore.acquire()
+            except TimeoutError:
+                raise refusal from None
 
 
 _BUSY = Problem(

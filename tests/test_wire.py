@@ -1,6 +1,7 @@
 """What arrives at a real socket, as `duelist serve` opens it: odd and hostile headers, bodies that are slow, endless or
 lie about their length. The server stays well, and answers with a problem or ends the connection."""
 
+import asyncio
 import json
 import re
 import socket
@@ -10,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
+from fastapi import FastAPI
 
 from app import auth, receiving
 from app.database import Database
 from app.main import create_app
+from app.routes.exact import _ExactRequest
 from app.serving import web_server
 from app.settings import Settings
 from tests.served import as_service, company_with
@@ -224,6 +227,33 @@ def test_ten_megabytes_are_refused_and_not_kept(port: int, key: bytes, whole: bo
         answer = received(connection)
     # Where the rest was still on its way, the connection is reset, and the answer may be lost with it.
     assert not answer or status(answer) == 413
+
+
+def test_a_large_body_is_read_beside_the_others() -> None:
+    app = FastAPI()
+    app.state.settings = Settings()
+    body = b"[" + b",".join([b"0.1"] * 249_999) + b"]"
+
+    async def given() -> dict[str, object]:
+        return {"type": "http.request", "body": body}
+
+    async def turns_of_others() -> int:
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        request = _ExactRequest({"type": "http", "app": app}, given)
+        await request.body()
+        asking = asyncio.create_task(others())
+        assert len(await request.json()) == 249_999
+        asking.cancel()
+        return turns
+
+    assert asyncio.run(turns_of_others()) >= 10
 
 
 def test_a_refused_body_ends_the_connection(port: int, key: bytes) -> None:

@@ -2,10 +2,9 @@
 
 import socket
 
-import uvicorn
-
 from app.logs import set_up_logging
 from app.main import create_app
+from app.serving import answer_requests
 from app.settings import Settings
 
 
@@ -16,8 +15,7 @@ def main() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         app = create_app(settings, settings.database_url.get_secret_value())
         print(listener.getsockname()[1], flush=True)
-        config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
-        uvicorn.Server(config).run(sockets=[listener])
+        answer_requests(app, listener)
 
 
 if __name__ == "__main__":

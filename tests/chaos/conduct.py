@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from random import Random
 from statistics import quantiles
 
+from tests.chaos.asking import Answer
 from tests.chaos.faults import FAULTS, OF_SERVICE
 from tests.chaos.invariants import Span, broken, told_twice
-from tests.chaos.load import Answer, Load
+from tests.chaos.load import Load
 from tests.chaos.world import DEADLINE_SECONDS, LEAVING_SECONDS, POOL_SECONDS, STATEMENT_SECONDS, World, soon
 
 CALLERS = 4
@@ -24,7 +25,7 @@ class Bounds:
     late: float = 1.0
     recovery: float = 2.0
     start: float = 10.0
-    live: float = 1.0
+    live: float = 0.1
     clean: float = 5.0
 
 

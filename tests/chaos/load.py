@@ -1,44 +1,27 @@
 """Callers of every kind at once, and imports; what each was told is kept."""
 
-import http.client
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 from threading import Condition, Event, Thread
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg_pool import PoolTimeout
 
 from app.database import DatabaseAway
 from tests.chaos import ledgers
-from tests.chaos.world import DEADLINE_SECONDS, Firm, World
+from tests.chaos.asking import Answer, ask
+from tests.chaos.living import looking
+from tests.chaos.world import Firm, World
 
-Ended = Literal["answered", "cut", "refused", "hung"]
 Document = dict[str, Any]
 
 IMPORT_SECONDS = 90.0
-_IN_LINE = (429, 503, 504)
-
-
-class Answer(NamedTuple):
-    """`cut`: the connection broke before the end of the answer. `refused`: there was none."""
-
-    began: float
-    ended: float
-    what: str
-    how: Ended
-    status: int = 0
-    retry_after: str | None = None
-    body: bytes = b""
-
-    @property
-    def is_refusal(self) -> bool:
-        return self.how == "answered" and self.status in _IN_LINE and self.retry_after is not None
 
 
 class Import(NamedTuple):
@@ -76,7 +59,6 @@ class Load:
         rngs = [Random(world.seed * 1_000 + number) for number in range(callers + 1)]
         work = [(_Caller(self, rng).act, pause) for rng in rngs[1:]] + [(self._import_of(rngs[0]), 10 * pause)]
         self._threads = [Thread(target=self._repeat, args=one, daemon=True) for one in work]
-        self._threads.append(Thread(target=self._look_whether_it_lives, daemon=True))
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -84,7 +66,8 @@ class Load:
         for thread in self._threads:
             thread.start()
         try:
-            yield
+            with looking(self.world.port, self.world.folder / "living", self.live):
+                yield
         finally:
             self._stopped.set()
             self._open.set()
@@ -116,13 +99,6 @@ class Load:
                     self._busy -= 1
                     self._changing.notify_all()
             self._stopped.wait(pause)
-
-    def _look_whether_it_lives(self) -> None:
-        for number in count():
-            named = f"live-{number}"  # so that it is found in the log
-            self.live.append(ask(self.world.port, named, "GET", "/live", headers={"X-Request-Id": named}, seconds=10))
-            if self._stopped.wait(0.05):
-                return
 
     # ------------------------------------------------------------ imports
 
@@ -258,42 +234,6 @@ class _Caller:
 
     def _flaw(self, firm: Firm, text: str) -> None:
         self._load.flaws.append(f"{firm.mark}: {text}")
-
-
-def ask(
-    port: int,
-    what: str,
-    method: str,
-    path: str,
-    asked: Mapping[str, object] | None = None,
-    headers: Mapping[str, str] | None = None,
-    seconds: float = 5 * DEADLINE_SECONDS,
-) -> Answer:
-    began = time.monotonic()
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
-    body = None if asked is None else json.dumps(asked)
-    of_body = {} if asked is None else {"Content-Type": "application/json"}
-
-    def ended(how: Ended, **more: Any) -> Answer:
-        return Answer(began, time.monotonic(), what, how, **more)
-
-    with closing(connection):
-        status = 0
-        try:
-            connection.connect()
-        except OSError:
-            return ended("refused")
-        try:
-            connection.request(method, path, body, {**of_body, **(headers or {})})
-            response = connection.getresponse()
-            status = response.status
-            content = response.read()
-            retry = response.getheader("Retry-After")
-            return ended("answered", status=status, retry_after=retry, body=content)
-        except TimeoutError:
-            return ended("hung", status=status)
-        except (OSError, http.client.HTTPException):
-            return ended("cut", status=status)
 
 
 def burst(world: World, number: int) -> list[Answer]:
