@@ -16,7 +16,7 @@ from dsl.catalog import Age, Entity, Field, Sources
 from dsl.constants import day_of, number_of
 from dsl.frames import Frame, Relations, columns_of, metrics, related, relation
 from dsl.operators import EQUAL, HAS_NONE, LESS, LESS_OR_EQUAL, MORE, MORE_OR_EQUAL, Operator
-from dsl.quantities import SCALE, Quantity, aligned, calculated, exact, half_up, literal, product
+from dsl.quantities import SCALE, Quantity, aligned, calculated, exact, half_up, literal, nearest, product
 from dsl.typed import Filter, Operand, Predicate, Row
 from dsl.types import QUANTITIES, Kind, Type
 
@@ -545,11 +545,11 @@ class _Compiler:
 
     def _converted(self, node: typed.Converted) -> Quantity:
         """At the latest rates on or before the as-of day, half up to ten-thousandths; without a rate it is missing."""
-        amount = self.quantity(node.operand).numerator
+        amount = exact(self.quantity(node.operand).numerator)
         source, target = self._code(node.source), self._code(node.target)
-        dividend = exact(amount) * self._rate(node.source, source)
-        converted = half_up(dividend, self._rate(node.target, target))
-        return Quantity(sa.case((source == target, exact(amount)), else_=converted), SCALE)
+        size = sa.func.abs(amount) * self._rate(node.source, source)
+        converted = sa.func.sign(amount) * nearest(size, self._rate(node.target, target))
+        return Quantity(sa.case((source == target, amount), else_=converted), SCALE)
 
     def _code(self, currency: typed.Currency) -> Sql:
         if currency.code:

@@ -87,5 +87,11 @@ def calculated(operator: str, left: Quantity, right: Quantity) -> Quantity:
 
 
 def half_up(dividend: Sql, divisor: Sql) -> Sql:
-    """dividend / divisor (positive) as a whole number, half away from zero: whole-number division is exact."""
-    return sa.func.sign(dividend) * sa.func.div(2 * sa.func.abs(dividend) + divisor, 2 * divisor)
+    """dividend / divisor (positive) as a whole number, half away from zero."""
+    return sa.func.sign(dividend) * nearest(sa.func.abs(dividend), divisor)
+
+
+def nearest(dividend: Sql, divisor: Sql) -> Sql:
+    """The same where the dividend is not negative. Division of whole numbers is exact; each is named once, for it may
+    be looked up."""
+    return sa.func.div(sa.func.div(2 * dividend, divisor) + 1, 2)

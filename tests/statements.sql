@@ -29,59 +29,51 @@ WHERE customer_1.company_id = :company::BIGINT ORDER BY true IS true DESC, custo
 -- count
 SELECT count(*) AS count_1
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_1::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER)
+WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_1::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!')
   :param_1 = ['B', 'C', 'D']
   :parameter_1 = 'x'
-  :strpos_1 = 0
 -- counts
 SELECT customer_1.company_id, count(*) AS count_1
 FROM customer AS customer_1
-WHERE customer_1.rating = ANY (:param_1::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER GROUP BY customer_1.company_id
+WHERE customer_1.rating = ANY (:param_1::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!' GROUP BY customer_1.company_id
   :param_1 = ['B', 'C', 'D']
   :parameter_1 = 'x'
-  :strpos_1 = 0
 -- upwards
 SELECT customer_1.rating AS rating, customer_1.name AS name, CAST(array_position(:param_1::TEXT[], customer_1.rating) AS TEXT) AS ordered_by
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_2::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER) ORDER BY array_position(:param_1::TEXT[], customer_1.rating) ASC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_2::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!') ORDER BY array_position(:param_1::TEXT[], customer_1.rating) ASC NULLS LAST, customer_1.source_id COLLATE "C"
  LIMIT :limit::BIGINT
   :param_1 = ['A', 'B', 'C', 'D']
   :param_2 = ['B', 'C', 'D']
   :parameter_1 = 'x'
-  :strpos_1 = 0
   :limit = 5
 -- downwards
 SELECT customer_1.rating AS rating, customer_1.name AS name, CAST(lower(customer_1.name COLLATE "default") COLLATE "C" AS TEXT) AS ordered_by
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_1::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER) AND ((lower(customer_1.name COLLATE "default") COLLATE "C") < CAST(:after_value::VARCHAR AS TEXT) OR (lower(customer_1.name COLLATE "default") COLLATE "C") = CAST(:after_value::VARCHAR AS TEXT) AND (customer_1.source_id COLLATE "C") > :after::VARCHAR OR (lower(customer_1.name COLLATE "default") COLLATE "C") IS NULL) ORDER BY lower(customer_1.name COLLATE "default") COLLATE "C" DESC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_1::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!') AND ((lower(customer_1.name COLLATE "default") COLLATE "C") < CAST(:after_value::VARCHAR AS TEXT) OR (lower(customer_1.name COLLATE "default") COLLATE "C") = CAST(:after_value::VARCHAR AS TEXT) AND (customer_1.source_id COLLATE "C") > :after::VARCHAR OR (lower(customer_1.name COLLATE "default") COLLATE "C") IS NULL) ORDER BY lower(customer_1.name COLLATE "default") COLLATE "C" DESC NULLS LAST, customer_1.source_id COLLATE "C"
   :param_1 = ['B', 'C', 'D']
   :parameter_1 = 'x'
-  :strpos_1 = 0
   :after_value = '0'
   :after = 'C1'
 -- after missing
 SELECT CAST(array_position(:param_1::TEXT[], customer_1.rating) AS TEXT) AS ordered_by
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_2::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER) AND array_position(:param_1::TEXT[], customer_1.rating) IS NULL AND (customer_1.source_id COLLATE "C") > :after::VARCHAR ORDER BY array_position(:param_1::TEXT[], customer_1.rating) ASC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_2::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!') AND array_position(:param_1::TEXT[], customer_1.rating) IS NULL AND (customer_1.source_id COLLATE "C") > :after::VARCHAR ORDER BY array_position(:param_1::TEXT[], customer_1.rating) ASC NULLS LAST, customer_1.source_id COLLATE "C"
   :param_1 = ['A', 'B', 'C', 'D']
   :param_2 = ['B', 'C', 'D']
   :parameter_1 = 'x'
-  :strpos_1 = 0
   :after = 'C1'
 -- nearest
-SELECT count(*) FILTER (WHERE (customer_1.rating = ANY (:param_1::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:param_2::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER) IS true) OVER () AS column_0, count(*) OVER () AS column_1, customer_1.source_id AS column_2, (customer_1.rating = ANY (:param_3::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:param_4::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_2::INTEGER) IS true AS column_3
+SELECT count(*) FILTER (WHERE (customer_1.rating = ANY (:param_1::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:param_2::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!') IS true) OVER () AS column_0, count(*) OVER () AS column_1, customer_1.source_id AS column_2, (customer_1.rating = ANY (:param_3::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:param_4::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!') IS true AS column_3
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_5::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:param_6::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_3::INTEGER) ORDER BY (customer_1.rating = ANY (:param_1::TEXT[]) OR strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:param_2::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER) IS true DESC, customer_1.source_id COLLATE "C"
+WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_5::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:param_6::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!') ORDER BY (customer_1.rating = ANY (:param_1::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:param_2::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!') IS true DESC, customer_1.source_id COLLATE "C"
  LIMIT :limit::BIGINT
   :param_1 = ['B', 'C', 'D']
   :param_2 = 'x'
-  :strpos_1 = 0
   :param_3 = ['B', 'C', 'D']
   :param_4 = 'x'
-  :strpos_2 = 0
   :param_5 = ['B', 'C', 'D']
   :param_6 = 'x'
-  :strpos_3 = 0
   :limit = 1
 
 ---- customer, count, some, counts, upwards, downwards, nearest: customer.balance_overdue > 1000
@@ -134,34 +126,28 @@ WHERE customer_1.company_id = :company::BIGINT AND customer_metrics_1.balance_ov
 -- count
 SELECT count(*) AS count_1
 FROM customer AS customer_1 JOIN customer_metrics AS customer_metrics_1 ON customer_metrics_1.company_id = :company::BIGINT AND customer_metrics_1.customer_id = customer_1.id
-WHERE customer_1.company_id = :company::BIGINT AND CASE WHEN (customer_1.currency = :param_1::VARCHAR) THEN CAST(customer_metrics_1.balance_overdue AS NUMERIC) ELSE sign(CAST(customer_metrics_1.balance_overdue AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE customer_1.company_id = :company::BIGINT AND CASE WHEN (customer_1.currency = :param_1::VARCHAR) THEN CAST(customer_metrics_1.balance_overdue AS NUMERIC) ELSE sign(CAST(customer_metrics_1.balance_overdue AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(customer_metrics_1.balance_overdue AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = customer_1.currency)) * div(:abs_1::INTEGER * abs(CAST(customer_metrics_1.balance_overdue AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = customer_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = customer_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = :param_1::VARCHAR), :param_2::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = :param_1::VARCHAR)) END > :param_3::BIGINT
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = :param_1::VARCHAR)) + :div_1::INTEGER, :div_2::INTEGER) END > :param_3::BIGINT
   :param_1 = 'EUR'
-  :abs_1 = 2
   :param_2 = 2
+  :div_1 = 1
+  :div_2 = 2
   :param_3 = 10000000
 -- of all
 SELECT customer_1.company_id, customer_1.source_id AS source_id
 FROM customer AS customer_1 JOIN customer_metrics_as_of AS customer_metrics_as_of_1 ON customer_metrics_as_of_1.company_id = customer_1.company_id AND customer_metrics_as_of_1.customer_id = customer_1.id
-WHERE CASE WHEN (customer_1.currency = :param_1::VARCHAR) THEN CAST(customer_metrics_as_of_1.balance_overdue AS NUMERIC) ELSE sign(CAST(customer_metrics_as_of_1.balance_overdue AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE CASE WHEN (customer_1.currency = :param_1::VARCHAR) THEN CAST(customer_metrics_as_of_1.balance_overdue AS NUMERIC) ELSE sign(CAST(customer_metrics_as_of_1.balance_overdue AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(customer_metrics_as_of_1.balance_overdue AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = customer_1.company_id AND fx_latest_1.currency = customer_1.currency)) * div(:abs_1::INTEGER * abs(CAST(customer_metrics_as_of_1.balance_overdue AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = customer_1.company_id AND fx_latest_1.currency = customer_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = customer_1.company_id AND fx_latest_1.currency = customer_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = customer_1.company_id AND fx_latest_2.currency = :param_1::VARCHAR), :param_2::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = customer_1.company_id AND fx_latest_2.currency = :param_1::VARCHAR)) END > :param_3::BIGINT ORDER BY customer_1.source_id COLLATE "C"
+WHERE fx_latest_2.company_id = customer_1.company_id AND fx_latest_2.currency = :param_1::VARCHAR)) + :div_1::INTEGER, :div_2::INTEGER) END > :param_3::BIGINT ORDER BY customer_1.source_id COLLATE "C"
   :param_1 = 'EUR'
-  :abs_1 = 2
   :param_2 = 2
+  :div_1 = 1
+  :div_2 = 2
   :param_3 = 10000000
 
 ---- customer, count, upwards, downwards: customer.chasing_paused OR customer.last_payment_date < today - 30 days
@@ -311,32 +297,29 @@ SELECT count(*) AS count_1
 FROM customer AS customer_1
 WHERE customer_1.company_id = :company::BIGINT AND (customer_1.custom ->> 'plan') = ANY (:param_1::TEXT[]) AND (EXISTS (SELECT 1
 FROM invoice AS invoice_1
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND strpos(translate(lower((invoice_1.custom ->> 'project') COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER))
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND translate(lower((invoice_1.custom ->> 'project') COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!'))
   :param_1 = ['Premium', 'Partner']
   :parameter_1 = 'x'
-  :strpos_1 = 0
 -- upwards
 SELECT customer_1.custom ->> 'plan' AS "custom.plan", CAST(array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') AS TEXT) AS ordered_by
 FROM customer AS customer_1
 WHERE customer_1.company_id = :company::BIGINT AND (customer_1.custom ->> 'plan') = ANY (:param_2::TEXT[]) AND (EXISTS (SELECT 1
 FROM invoice AS invoice_1
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND strpos(translate(lower((invoice_1.custom ->> 'project') COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER)) ORDER BY array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') ASC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND translate(lower((invoice_1.custom ->> 'project') COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!')) ORDER BY array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') ASC NULLS LAST, customer_1.source_id COLLATE "C"
  LIMIT :limit::BIGINT
   :param_1 = ['Basic', 'Premium', 'Partner']
   :param_2 = ['Premium', 'Partner']
   :parameter_1 = 'x'
-  :strpos_1 = 0
   :limit = 5
 -- after missing
 SELECT CAST(array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') AS TEXT) AS ordered_by
 FROM customer AS customer_1
 WHERE customer_1.company_id = :company::BIGINT AND (customer_1.custom ->> 'plan') = ANY (:param_2::TEXT[]) AND (EXISTS (SELECT 1
 FROM invoice AS invoice_1
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND strpos(translate(lower((invoice_1.custom ->> 'project') COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_1::INTEGER)) AND array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') IS NULL AND (customer_1.source_id COLLATE "C") > :after::VARCHAR ORDER BY array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') ASC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND translate(lower((invoice_1.custom ->> 'project') COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!')) AND array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') IS NULL AND (customer_1.source_id COLLATE "C") > :after::VARCHAR ORDER BY array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') ASC NULLS LAST, customer_1.source_id COLLATE "C"
   :param_1 = ['Basic', 'Premium', 'Partner']
   :param_2 = ['Premium', 'Partner']
   :parameter_1 = 'x'
-  :strpos_1 = 0
   :after = 'C1'
 
 ---- customer, count, of all: customer IN SEGMENT 'High risk'
@@ -437,33 +420,27 @@ SELECT count(*) AS count_1
 FROM customer AS customer_1
 WHERE customer_1.company_id = :company::BIGINT AND (EXISTS (SELECT 1
 FROM invoice AS invoice_1 JOIN customer AS customer_2 ON customer_2.company_id = :company::BIGINT AND customer_2.id = invoice_1.customer_id
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) END > customer_2.credit_limit))
-  :abs_1 = 2
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END > customer_2.credit_limit))
   :param_1 = 2
+  :div_1 = 1
+  :div_2 = 2
 -- of all
 SELECT customer_1.company_id, customer_1.source_id AS source_id
 FROM customer AS customer_1
 WHERE EXISTS (SELECT 1
 FROM invoice_as_of AS invoice_as_of_1 JOIN customer AS customer_2 ON customer_2.company_id = invoice_as_of_1.company_id AND customer_2.id = invoice_as_of_1.customer_id
-WHERE invoice_as_of_1.company_id = customer_1.company_id AND invoice_as_of_1.customer_id = customer_1.id AND CASE WHEN (invoice_as_of_1.currency = customer_2.currency) THEN CAST(invoice_as_of_1.balance AS NUMERIC) ELSE sign(CAST(invoice_as_of_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE invoice_as_of_1.company_id = customer_1.company_id AND invoice_as_of_1.customer_id = customer_1.id AND CASE WHEN (invoice_as_of_1.currency = customer_2.currency) THEN CAST(invoice_as_of_1.balance AS NUMERIC) ELSE sign(CAST(invoice_as_of_1.balance AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(invoice_as_of_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_as_of_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency)) END > customer_2.credit_limit) ORDER BY customer_1.source_id COLLATE "C"
-  :abs_1 = 2
+WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END > customer_2.credit_limit) ORDER BY customer_1.source_id COLLATE "C"
   :param_1 = 2
+  :div_1 = 1
+  :div_2 = 2
 
 ---- customer, count, of all: invoice.balance > group.credit_limit
 -- count
@@ -471,65 +448,49 @@ SELECT count(*) AS count_1
 FROM customer AS customer_1
 WHERE customer_1.company_id = :company::BIGINT AND (EXISTS (SELECT 1
 FROM invoice AS invoice_1 JOIN customer AS customer_2 ON customer_2.company_id = :company::BIGINT AND customer_2.id = invoice_1.customer_id LEFT OUTER JOIN customer_group AS customer_group_1 ON customer_group_1.company_id = :company::BIGINT AND customer_group_1.id = customer_2.group_id
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) END > CASE WHEN ((SELECT company_1.base_currency
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END > CASE WHEN ((SELECT company_1.base_currency
 FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT) = customer_2.currency) THEN CAST(customer_group_1.credit_limit AS NUMERIC) ELSE sign(CAST(customer_group_1.credit_limit AS NUMERIC) * (SELECT fx_latest_3.rate
+WHERE company_1.company_id = :company::BIGINT) = customer_2.currency) THEN CAST(customer_group_1.credit_limit AS NUMERIC) ELSE sign(CAST(customer_group_1.credit_limit AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(customer_group_1.credit_limit AS NUMERIC)) * (SELECT fx_latest_3.rate
 FROM fx_latest AS fx_latest_3
 WHERE fx_latest_3.company_id = :company::BIGINT AND fx_latest_3.currency = (SELECT company_1.base_currency
 FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT))) * div(:abs_2::INTEGER * abs(CAST(customer_group_1.credit_limit AS NUMERIC) * (SELECT fx_latest_3.rate
-FROM fx_latest AS fx_latest_3
-WHERE fx_latest_3.company_id = :company::BIGINT AND fx_latest_3.currency = (SELECT company_1.base_currency
-FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT))) + (SELECT fx_latest_4.rate
+WHERE company_1.company_id = :company::BIGINT)), (SELECT fx_latest_4.rate
 FROM fx_latest AS fx_latest_4
-WHERE fx_latest_4.company_id = :company::BIGINT AND fx_latest_4.currency = customer_2.currency), :param_2::INTEGER * (SELECT fx_latest_4.rate
-FROM fx_latest AS fx_latest_4
-WHERE fx_latest_4.company_id = :company::BIGINT AND fx_latest_4.currency = customer_2.currency)) END))
-  :abs_1 = 2
+WHERE fx_latest_4.company_id = :company::BIGINT AND fx_latest_4.currency = customer_2.currency)) + :div_3::INTEGER, :div_4::INTEGER) END))
   :param_1 = 2
-  :abs_2 = 2
+  :div_1 = 1
+  :div_2 = 2
   :param_2 = 2
+  :div_3 = 1
+  :div_4 = 2
 -- of all
 SELECT customer_1.company_id, customer_1.source_id AS source_id
 FROM customer AS customer_1
 WHERE EXISTS (SELECT 1
 FROM invoice_as_of AS invoice_as_of_1 JOIN customer AS customer_2 ON customer_2.company_id = invoice_as_of_1.company_id AND customer_2.id = invoice_as_of_1.customer_id LEFT OUTER JOIN customer_group AS customer_group_1 ON customer_group_1.company_id = invoice_as_of_1.company_id AND customer_group_1.id = customer_2.group_id
-WHERE invoice_as_of_1.company_id = customer_1.company_id AND invoice_as_of_1.customer_id = customer_1.id AND CASE WHEN (invoice_as_of_1.currency = customer_2.currency) THEN CAST(invoice_as_of_1.balance AS NUMERIC) ELSE sign(CAST(invoice_as_of_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE invoice_as_of_1.company_id = customer_1.company_id AND invoice_as_of_1.customer_id = customer_1.id AND CASE WHEN (invoice_as_of_1.currency = customer_2.currency) THEN CAST(invoice_as_of_1.balance AS NUMERIC) ELSE sign(CAST(invoice_as_of_1.balance AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(invoice_as_of_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_as_of_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency)) END > CASE WHEN ((SELECT company_1.base_currency
+WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END > CASE WHEN ((SELECT company_1.base_currency
 FROM company AS company_1
-WHERE company_1.company_id = invoice_as_of_1.company_id) = customer_2.currency) THEN CAST(customer_group_1.credit_limit AS NUMERIC) ELSE sign(CAST(customer_group_1.credit_limit AS NUMERIC) * (SELECT fx_latest_3.rate
+WHERE company_1.company_id = invoice_as_of_1.company_id) = customer_2.currency) THEN CAST(customer_group_1.credit_limit AS NUMERIC) ELSE sign(CAST(customer_group_1.credit_limit AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(customer_group_1.credit_limit AS NUMERIC)) * (SELECT fx_latest_3.rate
 FROM fx_latest AS fx_latest_3
 WHERE fx_latest_3.company_id = invoice_as_of_1.company_id AND fx_latest_3.currency = (SELECT company_2.base_currency
 FROM company AS company_2
-WHERE company_2.company_id = fx_latest_3.company_id))) * div(:abs_2::INTEGER * abs(CAST(customer_group_1.credit_limit AS NUMERIC) * (SELECT fx_latest_3.rate
-FROM fx_latest AS fx_latest_3
-WHERE fx_latest_3.company_id = invoice_as_of_1.company_id AND fx_latest_3.currency = (SELECT company_2.base_currency
-FROM company AS company_2
-WHERE company_2.company_id = fx_latest_3.company_id))) + (SELECT fx_latest_4.rate
+WHERE company_2.company_id = fx_latest_3.company_id)), (SELECT fx_latest_4.rate
 FROM fx_latest AS fx_latest_4
-WHERE fx_latest_4.company_id = invoice_as_of_1.company_id AND fx_latest_4.currency = customer_2.currency), :param_2::INTEGER * (SELECT fx_latest_4.rate
-FROM fx_latest AS fx_latest_4
-WHERE fx_latest_4.company_id = invoice_as_of_1.company_id AND fx_latest_4.currency = customer_2.currency)) END) ORDER BY customer_1.source_id COLLATE "C"
-  :abs_1 = 2
+WHERE fx_latest_4.company_id = invoice_as_of_1.company_id AND fx_latest_4.currency = customer_2.currency)) + :div_3::INTEGER, :div_4::INTEGER) END) ORDER BY customer_1.source_id COLLATE "C"
   :param_1 = 2
-  :abs_2 = 2
+  :div_1 = 1
+  :div_2 = 2
   :param_2 = 2
+  :div_3 = 1
+  :div_4 = 2
 
 ---- customer, count, nearest: invoice.due_date + 30 > today AND invoice.days_overdue > 5
 -- count
@@ -705,25 +666,18 @@ FROM customer AS customer_1
 WHERE customer_1.company_id = :company::BIGINT AND ((customer_1.id NOT IN (SELECT invoice_1.customer_id
 FROM invoice AS invoice_1 JOIN customer AS customer_2 ON customer_2.company_id = :company::BIGINT AND customer_2.id = invoice_1.customer_id
 WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id IS NOT NULL GROUP BY invoice_1.customer_id
-HAVING (nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
+HAVING (nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency), (SELECT fx_latest_2.rate
+FROM fx_latest AS fx_latest_2
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) >= :param_2::BIGINT AND nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) >= :param_2::BIGINT AND nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) + (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) <= :param_3::BIGINT) IS NOT true))) IS NOT true
-  :abs_1 = 2
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) <= :param_3::BIGINT) IS NOT true))) IS NOT true
   :param_1 = 2
+  :div_1 = 1
+  :div_2 = 2
   :coalesce_1 = 0
   :param_2 = -10000
   :param_3 = 20000
@@ -733,25 +687,18 @@ FROM customer AS customer_1
 WHERE (((customer_1.company_id, customer_1.id) NOT IN (SELECT invoice_as_of_1.company_id, invoice_as_of_1.customer_id
 FROM invoice_as_of AS invoice_as_of_1 JOIN customer AS customer_2 ON customer_2.company_id = invoice_as_of_1.company_id AND customer_2.id = invoice_as_of_1.customer_id
 WHERE invoice_as_of_1.customer_id IS NOT NULL GROUP BY invoice_as_of_1.company_id, invoice_as_of_1.customer_id
-HAVING (nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_as_of_1.currency = customer_2.currency) THEN CAST(invoice_as_of_1.balance AS NUMERIC) ELSE sign(CAST(invoice_as_of_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
+HAVING (nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_as_of_1.currency = customer_2.currency) THEN CAST(invoice_as_of_1.balance AS NUMERIC) ELSE sign(CAST(invoice_as_of_1.balance AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(invoice_as_of_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_as_of_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency), (SELECT fx_latest_2.rate
+FROM fx_latest AS fx_latest_2
+WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) >= :param_2::BIGINT AND nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_as_of_1.currency = customer_2.currency) THEN CAST(invoice_as_of_1.balance AS NUMERIC) ELSE sign(CAST(invoice_as_of_1.balance AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(invoice_as_of_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency)) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) >= :param_2::BIGINT AND nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_as_of_1.currency = customer_2.currency) THEN CAST(invoice_as_of_1.balance AS NUMERIC) ELSE sign(CAST(invoice_as_of_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_as_of_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency)) + (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency)) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) <= :param_3::BIGINT) IS NOT true))) IS NOT true ORDER BY customer_1.source_id COLLATE "C"
-  :abs_1 = 2
+WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) <= :param_3::BIGINT) IS NOT true))) IS NOT true ORDER BY customer_1.source_id COLLATE "C"
   :param_1 = 2
+  :div_1 = 1
+  :div_2 = 2
   :coalesce_1 = 0
   :param_2 = -10000
   :param_3 = 20000
@@ -760,176 +707,122 @@ WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.curren
 -- count
 SELECT count(*) AS count_1
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND CASE WHEN (customer_1.currency = :param_1::VARCHAR) THEN CAST((SELECT nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE customer_1.company_id = :company::BIGINT AND CASE WHEN (customer_1.currency = :param_1::VARCHAR) THEN CAST((SELECT nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency), :param_2::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) AS nullif_1
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) AS nullif_1
 FROM invoice AS invoice_1 JOIN customer AS customer_2 ON customer_2.company_id = :company::BIGINT AND customer_2.id = invoice_1.customer_id
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND customer_1.rating = :param_3::VARCHAR) AS NUMERIC) ELSE sign(CAST((SELECT nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND customer_1.rating = :param_3::VARCHAR) AS NUMERIC) ELSE sign(CAST((SELECT nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency), :param_2::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) AS nullif_1
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) AS nullif_1
 FROM invoice AS invoice_1 JOIN customer AS customer_2 ON customer_2.company_id = :company::BIGINT AND customer_2.id = invoice_1.customer_id
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND customer_1.rating = :param_3::VARCHAR) AS NUMERIC) * (SELECT fx_latest_3.rate
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND customer_1.rating = :param_3::VARCHAR) AS NUMERIC)) * div(div(:param_4::INTEGER * abs(CAST((SELECT nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
+FROM fx_latest AS fx_latest_1
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency), (SELECT fx_latest_2.rate
+FROM fx_latest AS fx_latest_2
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) AS nullif_1
+FROM invoice AS invoice_1 JOIN customer AS customer_2 ON customer_2.company_id = :company::BIGINT AND customer_2.id = invoice_1.customer_id
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND customer_1.rating = :param_3::VARCHAR) AS NUMERIC)) * (SELECT fx_latest_3.rate
 FROM fx_latest AS fx_latest_3
-WHERE fx_latest_3.company_id = :company::BIGINT AND fx_latest_3.currency = customer_1.currency)) * div(:abs_2::INTEGER * abs(CAST((SELECT nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) + (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency), :param_2::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) AS nullif_1
-FROM invoice AS invoice_1 JOIN customer AS customer_2 ON customer_2.company_id = :company::BIGINT AND customer_2.id = invoice_1.customer_id
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND customer_1.rating = :param_3::VARCHAR) AS NUMERIC) * (SELECT fx_latest_3.rate
-FROM fx_latest AS fx_latest_3
-WHERE fx_latest_3.company_id = :company::BIGINT AND fx_latest_3.currency = customer_1.currency)) + (SELECT fx_latest_4.rate
+WHERE fx_latest_3.company_id = :company::BIGINT AND fx_latest_3.currency = customer_1.currency), (SELECT fx_latest_4.rate
 FROM fx_latest AS fx_latest_4
-WHERE fx_latest_4.company_id = :company::BIGINT AND fx_latest_4.currency = :param_1::VARCHAR), :param_4::INTEGER * (SELECT fx_latest_4.rate
-FROM fx_latest AS fx_latest_4
-WHERE fx_latest_4.company_id = :company::BIGINT AND fx_latest_4.currency = :param_1::VARCHAR)) END > :param_5::BIGINT
+WHERE fx_latest_4.company_id = :company::BIGINT AND fx_latest_4.currency = :param_1::VARCHAR)) + :div_3::INTEGER, :div_4::INTEGER) END > :param_5::BIGINT
   :param_1 = 'EUR'
-  :abs_1 = 2
   :param_2 = 2
+  :div_1 = 1
+  :div_2 = 2
   :coalesce_1 = 0
   :param_3 = 'D'
-  :abs_2 = 2
   :param_4 = 2
+  :div_3 = 1
+  :div_4 = 2
   :param_5 = 1000000
 -- of all
 SELECT customer_1.company_id, customer_1.source_id AS source_id
 FROM customer AS customer_1
-WHERE CASE WHEN (customer_1.currency = :param_1::VARCHAR) THEN CAST((SELECT nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_as_of_1.currency = customer_2.currency) THEN CAST(invoice_as_of_1.balance AS NUMERIC) ELSE sign(CAST(invoice_as_of_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE CASE WHEN (customer_1.currency = :param_1::VARCHAR) THEN CAST((SELECT nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_as_of_1.currency = customer_2.currency) THEN CAST(invoice_as_of_1.balance AS NUMERIC) ELSE sign(CAST(invoice_as_of_1.balance AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(invoice_as_of_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_as_of_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency), :param_2::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency)) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) AS nullif_1
+WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) AS nullif_1
 FROM invoice_as_of AS invoice_as_of_1 JOIN customer AS customer_2 ON customer_2.company_id = invoice_as_of_1.company_id AND customer_2.id = invoice_as_of_1.customer_id
-WHERE invoice_as_of_1.company_id = customer_1.company_id AND invoice_as_of_1.customer_id = customer_1.id AND customer_1.rating = :param_3::VARCHAR) AS NUMERIC) ELSE sign(CAST((SELECT nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_as_of_1.currency = customer_2.currency) THEN CAST(invoice_as_of_1.balance AS NUMERIC) ELSE sign(CAST(invoice_as_of_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE invoice_as_of_1.company_id = customer_1.company_id AND invoice_as_of_1.customer_id = customer_1.id AND customer_1.rating = :param_3::VARCHAR) AS NUMERIC) ELSE sign(CAST((SELECT nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_as_of_1.currency = customer_2.currency) THEN CAST(invoice_as_of_1.balance AS NUMERIC) ELSE sign(CAST(invoice_as_of_1.balance AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(invoice_as_of_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_as_of_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency), :param_2::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency)) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) AS nullif_1
+WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) AS nullif_1
 FROM invoice_as_of AS invoice_as_of_1 JOIN customer AS customer_2 ON customer_2.company_id = invoice_as_of_1.company_id AND customer_2.id = invoice_as_of_1.customer_id
-WHERE invoice_as_of_1.company_id = customer_1.company_id AND invoice_as_of_1.customer_id = customer_1.id AND customer_1.rating = :param_3::VARCHAR) AS NUMERIC) * (SELECT fx_latest_3.rate
+WHERE invoice_as_of_1.company_id = customer_1.company_id AND invoice_as_of_1.customer_id = customer_1.id AND customer_1.rating = :param_3::VARCHAR) AS NUMERIC)) * div(div(:param_4::INTEGER * abs(CAST((SELECT nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_as_of_1.currency = customer_2.currency) THEN CAST(invoice_as_of_1.balance AS NUMERIC) ELSE sign(CAST(invoice_as_of_1.balance AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(invoice_as_of_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
+FROM fx_latest AS fx_latest_1
+WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency), (SELECT fx_latest_2.rate
+FROM fx_latest AS fx_latest_2
+WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) AS nullif_1
+FROM invoice_as_of AS invoice_as_of_1 JOIN customer AS customer_2 ON customer_2.company_id = invoice_as_of_1.company_id AND customer_2.id = invoice_as_of_1.customer_id
+WHERE invoice_as_of_1.company_id = customer_1.company_id AND invoice_as_of_1.customer_id = customer_1.id AND customer_1.rating = :param_3::VARCHAR) AS NUMERIC)) * (SELECT fx_latest_3.rate
 FROM fx_latest AS fx_latest_3
-WHERE fx_latest_3.company_id = customer_1.company_id AND fx_latest_3.currency = customer_1.currency)) * div(:abs_2::INTEGER * abs(CAST((SELECT nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (invoice_as_of_1.currency = customer_2.currency) THEN CAST(invoice_as_of_1.balance AS NUMERIC) ELSE sign(CAST(invoice_as_of_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_as_of_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency)) + (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency), :param_2::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency)) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) AS nullif_1
-FROM invoice_as_of AS invoice_as_of_1 JOIN customer AS customer_2 ON customer_2.company_id = invoice_as_of_1.company_id AND customer_2.id = invoice_as_of_1.customer_id
-WHERE invoice_as_of_1.company_id = customer_1.company_id AND invoice_as_of_1.customer_id = customer_1.id AND customer_1.rating = :param_3::VARCHAR) AS NUMERIC) * (SELECT fx_latest_3.rate
-FROM fx_latest AS fx_latest_3
-WHERE fx_latest_3.company_id = customer_1.company_id AND fx_latest_3.currency = customer_1.currency)) + (SELECT fx_latest_4.rate
+WHERE fx_latest_3.company_id = customer_1.company_id AND fx_latest_3.currency = customer_1.currency), (SELECT fx_latest_4.rate
 FROM fx_latest AS fx_latest_4
-WHERE fx_latest_4.company_id = customer_1.company_id AND fx_latest_4.currency = :param_1::VARCHAR), :param_4::INTEGER * (SELECT fx_latest_4.rate
-FROM fx_latest AS fx_latest_4
-WHERE fx_latest_4.company_id = customer_1.company_id AND fx_latest_4.currency = :param_1::VARCHAR)) END > :param_5::BIGINT ORDER BY customer_1.source_id COLLATE "C"
+WHERE fx_latest_4.company_id = customer_1.company_id AND fx_latest_4.currency = :param_1::VARCHAR)) + :div_3::INTEGER, :div_4::INTEGER) END > :param_5::BIGINT ORDER BY customer_1.source_id COLLATE "C"
   :param_1 = 'EUR'
-  :abs_1 = 2
   :param_2 = 2
+  :div_1 = 1
+  :div_2 = 2
   :coalesce_1 = 0
   :param_3 = 'D'
-  :abs_2 = 2
   :param_4 = 2
+  :div_3 = 1
+  :div_4 = 2
   :param_5 = 1000000
 
 ---- customer, count: MAX(invoice.amount) > 100 USD
 -- count
 SELECT count(*) AS count_1
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND CASE WHEN (customer_1.currency = :param_1::VARCHAR) THEN CAST((SELECT CASE WHEN (count(*) FILTER (WHERE true) = count(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.amount AS NUMERIC) ELSE sign(CAST(invoice_1.amount AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE customer_1.company_id = :company::BIGINT AND CASE WHEN (customer_1.currency = :param_1::VARCHAR) THEN CAST((SELECT CASE WHEN (count(*) FILTER (WHERE true) = count(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.amount AS NUMERIC) ELSE sign(CAST(invoice_1.amount AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(invoice_1.amount AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_1.amount AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency), (SELECT fx_latest_2.rate
+FROM fx_latest AS fx_latest_2
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END)) THEN max(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.amount AS NUMERIC) ELSE sign(CAST(invoice_1.amount AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(invoice_1.amount AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency), :param_2::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) END)) THEN max(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.amount AS NUMERIC) ELSE sign(CAST(invoice_1.amount AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_1.amount AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) + (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency), :param_2::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) END) END AS anon_1
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END) END AS anon_1
 FROM invoice AS invoice_1 JOIN customer AS customer_2 ON customer_2.company_id = :company::BIGINT AND customer_2.id = invoice_1.customer_id
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id) AS NUMERIC) ELSE sign(CAST((SELECT CASE WHEN (count(*) FILTER (WHERE true) = count(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.amount AS NUMERIC) ELSE sign(CAST(invoice_1.amount AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id) AS NUMERIC) ELSE sign(CAST((SELECT CASE WHEN (count(*) FILTER (WHERE true) = count(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.amount AS NUMERIC) ELSE sign(CAST(invoice_1.amount AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(invoice_1.amount AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_1.amount AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency), (SELECT fx_latest_2.rate
+FROM fx_latest AS fx_latest_2
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END)) THEN max(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.amount AS NUMERIC) ELSE sign(CAST(invoice_1.amount AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(invoice_1.amount AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency), :param_2::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) END)) THEN max(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.amount AS NUMERIC) ELSE sign(CAST(invoice_1.amount AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_1.amount AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) + (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency), :param_2::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) END) END AS anon_1
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END) END AS anon_1
 FROM invoice AS invoice_1 JOIN customer AS customer_2 ON customer_2.company_id = :company::BIGINT AND customer_2.id = invoice_1.customer_id
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id) AS NUMERIC) * (SELECT fx_latest_3.rate
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id) AS NUMERIC)) * div(div(:param_3::INTEGER * abs(CAST((SELECT CASE WHEN (count(*) FILTER (WHERE true) = count(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.amount AS NUMERIC) ELSE sign(CAST(invoice_1.amount AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(invoice_1.amount AS NUMERIC)) * (SELECT fx_latest_1.rate
+FROM fx_latest AS fx_latest_1
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency), (SELECT fx_latest_2.rate
+FROM fx_latest AS fx_latest_2
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END)) THEN max(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.amount AS NUMERIC) ELSE sign(CAST(invoice_1.amount AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(invoice_1.amount AS NUMERIC)) * (SELECT fx_latest_1.rate
+FROM fx_latest AS fx_latest_1
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency), (SELECT fx_latest_2.rate
+FROM fx_latest AS fx_latest_2
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END) END AS anon_1
+FROM invoice AS invoice_1 JOIN customer AS customer_2 ON customer_2.company_id = :company::BIGINT AND customer_2.id = invoice_1.customer_id
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id) AS NUMERIC)) * (SELECT fx_latest_3.rate
 FROM fx_latest AS fx_latest_3
-WHERE fx_latest_3.company_id = :company::BIGINT AND fx_latest_3.currency = customer_1.currency)) * div(:abs_2::INTEGER * abs(CAST((SELECT CASE WHEN (count(*) FILTER (WHERE true) = count(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.amount AS NUMERIC) ELSE sign(CAST(invoice_1.amount AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_1.amount AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) + (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency), :param_2::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) END)) THEN max(CASE WHEN (invoice_1.currency = customer_2.currency) THEN CAST(invoice_1.amount AS NUMERIC) ELSE sign(CAST(invoice_1.amount AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_1.amount AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) + (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency), :param_2::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) END) END AS anon_1
-FROM invoice AS invoice_1 JOIN customer AS customer_2 ON customer_2.company_id = :company::BIGINT AND customer_2.id = invoice_1.customer_id
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id) AS NUMERIC) * (SELECT fx_latest_3.rate
-FROM fx_latest AS fx_latest_3
-WHERE fx_latest_3.company_id = :company::BIGINT AND fx_latest_3.currency = customer_1.currency)) + (SELECT fx_latest_4.rate
+WHERE fx_latest_3.company_id = :company::BIGINT AND fx_latest_3.currency = customer_1.currency), (SELECT fx_latest_4.rate
 FROM fx_latest AS fx_latest_4
-WHERE fx_latest_4.company_id = :company::BIGINT AND fx_latest_4.currency = :param_1::VARCHAR), :param_3::INTEGER * (SELECT fx_latest_4.rate
-FROM fx_latest AS fx_latest_4
-WHERE fx_latest_4.company_id = :company::BIGINT AND fx_latest_4.currency = :param_1::VARCHAR)) END > :param_4::BIGINT
+WHERE fx_latest_4.company_id = :company::BIGINT AND fx_latest_4.currency = :param_1::VARCHAR)) + :div_3::INTEGER, :div_4::INTEGER) END > :param_4::BIGINT
   :param_1 = 'USD'
-  :abs_1 = 2
   :param_2 = 2
-  :abs_2 = 2
+  :div_1 = 1
+  :div_2 = 2
   :param_3 = 2
+  :div_3 = 1
+  :div_4 = 2
   :param_4 = 1000000
 
 ---- customer, count: COUNT(invoice) < 9223372036854775807 AND customer.strike + 1 < 9223372036854775808
@@ -950,51 +843,56 @@ SELECT count(*) AS count_1
 FROM (SELECT invoice_1.customer_id AS customer_id
 FROM invoice AS invoice_1
 WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id IS NOT NULL GROUP BY invoice_1.customer_id
-HAVING sign(sum(CAST(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END AS NUMERIC)) * :param_1) * div(:abs_1::INTEGER * abs(sum(CAST(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END AS NUMERIC)) * :param_1) + CAST(nullif(count(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END), :nullif_1::INTEGER) AS NUMERIC), :param_2::INTEGER * CAST(nullif(count(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END), :nullif_1::INTEGER) AS NUMERIC)) > :param_3::BIGINT) AS groups
+HAVING sign(sum(CAST(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END AS NUMERIC)) * :param_1) * div(div(:abs_1::INTEGER * abs(sum(CAST(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END AS NUMERIC)) * :param_1), CAST(nullif(count(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END), :nullif_1::INTEGER) AS NUMERIC)) + :div_1::INTEGER, :div_2::INTEGER) > :param_2::BIGINT) AS groups
   :as_of = 2026-11-21
   :param_1 = 10000
   :abs_1 = 2
   :nullif_1 = 0
-  :param_2 = 2
-  :param_3 = 35000
+  :div_1 = 1
+  :div_2 = 2
+  :param_2 = 35000
 -- nearest
-SELECT count(*) FILTER (WHERE ((SELECT sign(sum(CAST(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END AS NUMERIC)) * :param_1) * div(:abs_1::INTEGER * abs(sum(CAST(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END AS NUMERIC)) * :param_1) + CAST(nullif(count(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END), :nullif_1::INTEGER) AS NUMERIC), :param_2::INTEGER * CAST(nullif(count(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END), :nullif_1::INTEGER) AS NUMERIC)) AS anon_1
+SELECT count(*) FILTER (WHERE ((SELECT sign(sum(CAST(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END AS NUMERIC)) * :param_1) * div(div(:abs_1::INTEGER * abs(sum(CAST(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END AS NUMERIC)) * :param_1), CAST(nullif(count(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END), :nullif_1::INTEGER) AS NUMERIC)) + :div_1::INTEGER, :div_2::INTEGER) AS anon_1
 FROM invoice AS invoice_1
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id) > :param_3::BIGINT) IS true) OVER () AS column_0, count(*) OVER () AS column_1, customer_1.source_id AS column_2, ((SELECT sign(sum(CAST(CASE WHEN (invoice_2.balance != 0 AND (invoice_2.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_2.due_date END AS NUMERIC)) * :param_4) * div(:abs_2::INTEGER * abs(sum(CAST(CASE WHEN (invoice_2.balance != 0 AND (invoice_2.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_2.due_date END AS NUMERIC)) * :param_4) + CAST(nullif(count(CASE WHEN (invoice_2.balance != 0 AND (invoice_2.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_2.due_date END), :nullif_2::INTEGER) AS NUMERIC), :param_5::INTEGER * CAST(nullif(count(CASE WHEN (invoice_2.balance != 0 AND (invoice_2.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_2.due_date END), :nullif_2::INTEGER) AS NUMERIC)) AS anon_2
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id) > :param_2::BIGINT) IS true) OVER () AS column_0, count(*) OVER () AS column_1, customer_1.source_id AS column_2, ((SELECT sign(sum(CAST(CASE WHEN (invoice_2.balance != 0 AND (invoice_2.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_2.due_date END AS NUMERIC)) * :param_3) * div(div(:abs_2::INTEGER * abs(sum(CAST(CASE WHEN (invoice_2.balance != 0 AND (invoice_2.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_2.due_date END AS NUMERIC)) * :param_3), CAST(nullif(count(CASE WHEN (invoice_2.balance != 0 AND (invoice_2.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_2.due_date END), :nullif_2::INTEGER) AS NUMERIC)) + :div_3::INTEGER, :div_4::INTEGER) AS anon_2
 FROM invoice AS invoice_2
-WHERE invoice_2.company_id = :company::BIGINT AND invoice_2.customer_id = customer_1.id) > :param_6::BIGINT) IS true AS column_3, (SELECT sign(sum(CAST(CASE WHEN (invoice_3.balance != 0 AND (invoice_3.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_3.due_date END AS NUMERIC)) * :param_7) * div(:abs_3::INTEGER * abs(sum(CAST(CASE WHEN (invoice_3.balance != 0 AND (invoice_3.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_3.due_date END AS NUMERIC)) * :param_7) + CAST(nullif(count(CASE WHEN (invoice_3.balance != 0 AND (invoice_3.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_3.due_date END), :nullif_3::INTEGER) AS NUMERIC), :param_8::INTEGER * CAST(nullif(count(CASE WHEN (invoice_3.balance != 0 AND (invoice_3.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_3.due_date END), :nullif_3::INTEGER) AS NUMERIC)) AS anon_3
+WHERE invoice_2.company_id = :company::BIGINT AND invoice_2.customer_id = customer_1.id) > :param_4::BIGINT) IS true AS column_3, (SELECT sign(sum(CAST(CASE WHEN (invoice_3.balance != 0 AND (invoice_3.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_3.due_date END AS NUMERIC)) * :param_5) * div(div(:abs_3::INTEGER * abs(sum(CAST(CASE WHEN (invoice_3.balance != 0 AND (invoice_3.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_3.due_date END AS NUMERIC)) * :param_5), CAST(nullif(count(CASE WHEN (invoice_3.balance != 0 AND (invoice_3.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_3.due_date END), :nullif_3::INTEGER) AS NUMERIC)) + :div_5::INTEGER, :div_6::INTEGER) AS anon_3
 FROM invoice AS invoice_3
-WHERE invoice_3.company_id = :company::BIGINT AND invoice_3.customer_id = customer_1.id) AS column_4, :param_9 AS column_5, :param_10::BIGINT AS column_6, :param_11 AS column_7
+WHERE invoice_3.company_id = :company::BIGINT AND invoice_3.customer_id = customer_1.id) AS column_4, :param_6 AS column_5, :param_7::BIGINT AS column_6, :param_8 AS column_7
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND (SELECT sign(sum(CAST(CASE WHEN (invoice_4.balance != 0 AND (invoice_4.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_4.due_date END AS NUMERIC)) * :param_12) * div(:abs_4::INTEGER * abs(sum(CAST(CASE WHEN (invoice_4.balance != 0 AND (invoice_4.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_4.due_date END AS NUMERIC)) * :param_12) + CAST(nullif(count(CASE WHEN (invoice_4.balance != 0 AND (invoice_4.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_4.due_date END), :nullif_4::INTEGER) AS NUMERIC), :param_13::INTEGER * CAST(nullif(count(CASE WHEN (invoice_4.balance != 0 AND (invoice_4.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_4.due_date END), :nullif_4::INTEGER) AS NUMERIC)) AS anon_4
+WHERE customer_1.company_id = :company::BIGINT AND (SELECT sign(sum(CAST(CASE WHEN (invoice_4.balance != 0 AND (invoice_4.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_4.due_date END AS NUMERIC)) * :param_9) * div(div(:abs_4::INTEGER * abs(sum(CAST(CASE WHEN (invoice_4.balance != 0 AND (invoice_4.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_4.due_date END AS NUMERIC)) * :param_9), CAST(nullif(count(CASE WHEN (invoice_4.balance != 0 AND (invoice_4.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_4.due_date END), :nullif_4::INTEGER) AS NUMERIC)) + :div_7::INTEGER, :div_8::INTEGER) AS anon_4
 FROM invoice AS invoice_4
-WHERE invoice_4.company_id = :company::BIGINT AND invoice_4.customer_id = customer_1.id) > :param_14::BIGINT ORDER BY ((SELECT sign(sum(CAST(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END AS NUMERIC)) * :param_1) * div(:abs_1::INTEGER * abs(sum(CAST(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END AS NUMERIC)) * :param_1) + CAST(nullif(count(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END), :nullif_1::INTEGER) AS NUMERIC), :param_2::INTEGER * CAST(nullif(count(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END), :nullif_1::INTEGER) AS NUMERIC)) AS anon_1
+WHERE invoice_4.company_id = :company::BIGINT AND invoice_4.customer_id = customer_1.id) > :param_10::BIGINT ORDER BY ((SELECT sign(sum(CAST(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END AS NUMERIC)) * :param_1) * div(div(:abs_1::INTEGER * abs(sum(CAST(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END AS NUMERIC)) * :param_1), CAST(nullif(count(CASE WHEN (invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed'))) THEN :as_of::DATE - invoice_1.due_date END), :nullif_1::INTEGER) AS NUMERIC)) + :div_1::INTEGER, :div_2::INTEGER) AS anon_1
 FROM invoice AS invoice_1
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id) > :param_3::BIGINT) IS true DESC, customer_1.source_id COLLATE "C"
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id) > :param_2::BIGINT) IS true DESC, customer_1.source_id COLLATE "C"
  LIMIT :limit::BIGINT
   :as_of = 2026-11-21
   :param_1 = 10000
   :abs_1 = 2
   :nullif_1 = 0
-  :param_2 = 2
-  :param_3 = 35000
-  :param_4 = 10000
+  :div_1 = 1
+  :div_2 = 2
+  :param_2 = 35000
+  :param_3 = 10000
   :abs_2 = 2
   :nullif_2 = 0
-  :param_5 = 2
-  :param_6 = 35000
-  :param_7 = 10000
+  :div_3 = 1
+  :div_4 = 2
+  :param_4 = 35000
+  :param_5 = 10000
   :abs_3 = 2
   :nullif_3 = 0
+  :div_5 = 1
+  :div_6 = 2
+  :param_6 = 10000
+  :param_7 = 7
   :param_8 = 2
   :param_9 = 10000
-  :param_10 = 7
-  :param_11 = 2
-  :param_12 = 10000
   :abs_4 = 2
   :nullif_4 = 0
-  :param_13 = 2
-  :param_14 = 35000
+  :div_7 = 1
+  :div_8 = 2
+  :param_10 = 35000
   :limit = 1
 
 ---- customer, count, of all: MAX(invoice.due_date) < today AND MIN(payment.date) IS MISSING
@@ -1025,116 +923,94 @@ HAVING (min(payment_as_of_1.date) IS NULL) IS NOT true)) ORDER BY customer_1.sou
 -- count
 SELECT count(*) AS count_1
 FROM (SELECT firsts.key_0 AS key_0
-FROM (SELECT DISTINCT ON (invoice_1.customer_id) invoice_1.customer_id AS key_0, CASE WHEN (invoice_1.currency = customer_1.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
+FROM (SELECT DISTINCT ON (invoice_1.customer_id) invoice_1.customer_id AS key_0, CASE WHEN (invoice_1.currency = customer_1.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_1.currency), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_1.currency)) END AS value
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_1.currency)) + :div_1::INTEGER, :div_2::INTEGER) END AS value
 FROM invoice AS invoice_1 JOIN customer AS customer_1 ON customer_1.company_id = :company::BIGINT AND customer_1.id = invoice_1.customer_id
 WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed')) AND invoice_1.customer_id IS NOT NULL ORDER BY invoice_1.customer_id, invoice_1.due_date DESC NULLS LAST, invoice_1.status COLLATE "C" ASC NULLS LAST, invoice_1.source_id COLLATE "C") AS firsts
 WHERE firsts.value > :param_2::BIGINT) AS groups
-  :abs_1 = 2
   :param_1 = 2
+  :div_1 = 1
+  :div_2 = 2
   :param_2 = 50000
 -- of all
 SELECT customer_1.company_id, customer_1.source_id AS source_id
 FROM customer AS customer_1
-WHERE (SELECT CASE WHEN (invoice_as_of_1.currency = customer_2.currency) THEN CAST(invoice_as_of_1.balance AS NUMERIC) ELSE sign(CAST(invoice_as_of_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE (SELECT CASE WHEN (invoice_as_of_1.currency = customer_2.currency) THEN CAST(invoice_as_of_1.balance AS NUMERIC) ELSE sign(CAST(invoice_as_of_1.balance AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(invoice_as_of_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_as_of_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = invoice_as_of_1.company_id AND fx_latest_1.currency = invoice_as_of_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency)) END AS anon_1
+WHERE fx_latest_2.company_id = invoice_as_of_1.company_id AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END AS anon_1
 FROM invoice_as_of AS invoice_as_of_1 JOIN customer AS customer_2 ON customer_2.company_id = invoice_as_of_1.company_id AND customer_2.id = invoice_as_of_1.customer_id
 WHERE invoice_as_of_1.company_id = customer_1.company_id AND invoice_as_of_1.customer_id = customer_1.id AND invoice_as_of_1.balance != 0 AND (invoice_as_of_1.status NOT IN ('void', 'closed')) ORDER BY invoice_as_of_1.due_date DESC NULLS LAST, invoice_as_of_1.status COLLATE "C" ASC NULLS LAST, invoice_as_of_1.source_id COLLATE "C"
  LIMIT :param_2::INTEGER) > :param_3::BIGINT ORDER BY customer_1.source_id COLLATE "C"
-  :abs_1 = 2
   :param_1 = 2
+  :div_1 = 1
+  :div_2 = 2
   :param_2 = 1
   :param_3 = 50000
 -- nearest
-SELECT count(*) FILTER (WHERE ((SELECT CASE WHEN (invoice_1.currency = customer_1.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
+SELECT count(*) FILTER (WHERE ((SELECT CASE WHEN (invoice_1.currency = customer_1.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_1.currency), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_1.currency)) END AS anon_1
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_1.currency)) + :div_1::INTEGER, :div_2::INTEGER) END AS anon_1
 FROM invoice AS invoice_1 JOIN customer AS customer_1 ON customer_1.company_id = :company::BIGINT AND customer_1.id = invoice_1.customer_id
 WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_2.id AND invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed')) ORDER BY invoice_1.due_date DESC NULLS LAST, invoice_1.status COLLATE "C" ASC NULLS LAST, invoice_1.source_id COLLATE "C"
- LIMIT :param_2::INTEGER) > :param_3::BIGINT) IS true) OVER () AS column_0, count(*) OVER () AS column_1, customer_2.source_id AS column_2, ((SELECT CASE WHEN (invoice_2.currency = customer_3.currency) THEN CAST(invoice_2.balance AS NUMERIC) ELSE sign(CAST(invoice_2.balance AS NUMERIC) * (SELECT fx_latest_3.rate
+ LIMIT :param_2::INTEGER) > :param_3::BIGINT) IS true) OVER () AS column_0, count(*) OVER () AS column_1, customer_2.source_id AS column_2, ((SELECT CASE WHEN (invoice_2.currency = customer_3.currency) THEN CAST(invoice_2.balance AS NUMERIC) ELSE sign(CAST(invoice_2.balance AS NUMERIC)) * div(div(:param_4::INTEGER * abs(CAST(invoice_2.balance AS NUMERIC)) * (SELECT fx_latest_3.rate
 FROM fx_latest AS fx_latest_3
-WHERE fx_latest_3.company_id = :company::BIGINT AND fx_latest_3.currency = invoice_2.currency)) * div(:abs_2::INTEGER * abs(CAST(invoice_2.balance AS NUMERIC) * (SELECT fx_latest_3.rate
-FROM fx_latest AS fx_latest_3
-WHERE fx_latest_3.company_id = :company::BIGINT AND fx_latest_3.currency = invoice_2.currency)) + (SELECT fx_latest_4.rate
+WHERE fx_latest_3.company_id = :company::BIGINT AND fx_latest_3.currency = invoice_2.currency), (SELECT fx_latest_4.rate
 FROM fx_latest AS fx_latest_4
-WHERE fx_latest_4.company_id = :company::BIGINT AND fx_latest_4.currency = customer_3.currency), :param_4::INTEGER * (SELECT fx_latest_4.rate
-FROM fx_latest AS fx_latest_4
-WHERE fx_latest_4.company_id = :company::BIGINT AND fx_latest_4.currency = customer_3.currency)) END AS anon_2
+WHERE fx_latest_4.company_id = :company::BIGINT AND fx_latest_4.currency = customer_3.currency)) + :div_3::INTEGER, :div_4::INTEGER) END AS anon_2
 FROM invoice AS invoice_2 JOIN customer AS customer_3 ON customer_3.company_id = :company::BIGINT AND customer_3.id = invoice_2.customer_id
 WHERE invoice_2.company_id = :company::BIGINT AND invoice_2.customer_id = customer_2.id AND invoice_2.balance != 0 AND (invoice_2.status NOT IN ('void', 'closed')) ORDER BY invoice_2.due_date DESC NULLS LAST, invoice_2.status COLLATE "C" ASC NULLS LAST, invoice_2.source_id COLLATE "C"
- LIMIT :param_5::INTEGER) > :param_6::BIGINT) IS true AS column_3, (SELECT CASE WHEN (invoice_3.currency = customer_4.currency) THEN CAST(invoice_3.balance AS NUMERIC) ELSE sign(CAST(invoice_3.balance AS NUMERIC) * (SELECT fx_latest_5.rate
+ LIMIT :param_5::INTEGER) > :param_6::BIGINT) IS true AS column_3, (SELECT CASE WHEN (invoice_3.currency = customer_4.currency) THEN CAST(invoice_3.balance AS NUMERIC) ELSE sign(CAST(invoice_3.balance AS NUMERIC)) * div(div(:param_7::INTEGER * abs(CAST(invoice_3.balance AS NUMERIC)) * (SELECT fx_latest_5.rate
 FROM fx_latest AS fx_latest_5
-WHERE fx_latest_5.company_id = :company::BIGINT AND fx_latest_5.currency = invoice_3.currency)) * div(:abs_3::INTEGER * abs(CAST(invoice_3.balance AS NUMERIC) * (SELECT fx_latest_5.rate
-FROM fx_latest AS fx_latest_5
-WHERE fx_latest_5.company_id = :company::BIGINT AND fx_latest_5.currency = invoice_3.currency)) + (SELECT fx_latest_6.rate
+WHERE fx_latest_5.company_id = :company::BIGINT AND fx_latest_5.currency = invoice_3.currency), (SELECT fx_latest_6.rate
 FROM fx_latest AS fx_latest_6
-WHERE fx_latest_6.company_id = :company::BIGINT AND fx_latest_6.currency = customer_4.currency), :param_7::INTEGER * (SELECT fx_latest_6.rate
-FROM fx_latest AS fx_latest_6
-WHERE fx_latest_6.company_id = :company::BIGINT AND fx_latest_6.currency = customer_4.currency)) END AS anon_3
+WHERE fx_latest_6.company_id = :company::BIGINT AND fx_latest_6.currency = customer_4.currency)) + :div_5::INTEGER, :div_6::INTEGER) END AS anon_3
 FROM invoice AS invoice_3 JOIN customer AS customer_4 ON customer_4.company_id = :company::BIGINT AND customer_4.id = invoice_3.customer_id
 WHERE invoice_3.company_id = :company::BIGINT AND invoice_3.customer_id = customer_2.id AND invoice_3.balance != 0 AND (invoice_3.status NOT IN ('void', 'closed')) ORDER BY invoice_3.due_date DESC NULLS LAST, invoice_3.status COLLATE "C" ASC NULLS LAST, invoice_3.source_id COLLATE "C"
  LIMIT :param_8::INTEGER) AS column_4, :param_9 AS column_5, :param_10::BIGINT AS column_6, :param_11 AS column_7
 FROM customer AS customer_2
-WHERE customer_2.company_id = :company::BIGINT AND (SELECT CASE WHEN (invoice_4.currency = customer_5.currency) THEN CAST(invoice_4.balance AS NUMERIC) ELSE sign(CAST(invoice_4.balance AS NUMERIC) * (SELECT fx_latest_7.rate
+WHERE customer_2.company_id = :company::BIGINT AND (SELECT CASE WHEN (invoice_4.currency = customer_5.currency) THEN CAST(invoice_4.balance AS NUMERIC) ELSE sign(CAST(invoice_4.balance AS NUMERIC)) * div(div(:param_12::INTEGER * abs(CAST(invoice_4.balance AS NUMERIC)) * (SELECT fx_latest_7.rate
 FROM fx_latest AS fx_latest_7
-WHERE fx_latest_7.company_id = :company::BIGINT AND fx_latest_7.currency = invoice_4.currency)) * div(:abs_4::INTEGER * abs(CAST(invoice_4.balance AS NUMERIC) * (SELECT fx_latest_7.rate
-FROM fx_latest AS fx_latest_7
-WHERE fx_latest_7.company_id = :company::BIGINT AND fx_latest_7.currency = invoice_4.currency)) + (SELECT fx_latest_8.rate
+WHERE fx_latest_7.company_id = :company::BIGINT AND fx_latest_7.currency = invoice_4.currency), (SELECT fx_latest_8.rate
 FROM fx_latest AS fx_latest_8
-WHERE fx_latest_8.company_id = :company::BIGINT AND fx_latest_8.currency = customer_5.currency), :param_12::INTEGER * (SELECT fx_latest_8.rate
-FROM fx_latest AS fx_latest_8
-WHERE fx_latest_8.company_id = :company::BIGINT AND fx_latest_8.currency = customer_5.currency)) END AS anon_4
+WHERE fx_latest_8.company_id = :company::BIGINT AND fx_latest_8.currency = customer_5.currency)) + :div_7::INTEGER, :div_8::INTEGER) END AS anon_4
 FROM invoice AS invoice_4 JOIN customer AS customer_5 ON customer_5.company_id = :company::BIGINT AND customer_5.id = invoice_4.customer_id
 WHERE invoice_4.company_id = :company::BIGINT AND invoice_4.customer_id = customer_2.id AND invoice_4.balance != 0 AND (invoice_4.status NOT IN ('void', 'closed')) ORDER BY invoice_4.due_date DESC NULLS LAST, invoice_4.status COLLATE "C" ASC NULLS LAST, invoice_4.source_id COLLATE "C"
- LIMIT :param_13::INTEGER) > :param_14::BIGINT ORDER BY ((SELECT CASE WHEN (invoice_1.currency = customer_1.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
+ LIMIT :param_13::INTEGER) > :param_14::BIGINT ORDER BY ((SELECT CASE WHEN (invoice_1.currency = customer_1.currency) THEN CAST(invoice_1.balance AS NUMERIC) ELSE sign(CAST(invoice_1.balance AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) * div(:abs_1::INTEGER * abs(CAST(invoice_1.balance AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = invoice_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_1.currency), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_1.currency)) END AS anon_1
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_1.currency)) + :div_1::INTEGER, :div_2::INTEGER) END AS anon_1
 FROM invoice AS invoice_1 JOIN customer AS customer_1 ON customer_1.company_id = :company::BIGINT AND customer_1.id = invoice_1.customer_id
 WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_2.id AND invoice_1.balance != 0 AND (invoice_1.status NOT IN ('void', 'closed')) ORDER BY invoice_1.due_date DESC NULLS LAST, invoice_1.status COLLATE "C" ASC NULLS LAST, invoice_1.source_id COLLATE "C"
  LIMIT :param_2::INTEGER) > :param_3::BIGINT) IS true DESC, customer_2.source_id COLLATE "C"
  LIMIT :limit::BIGINT
-  :abs_1 = 2
   :param_1 = 2
+  :div_1 = 1
+  :div_2 = 2
   :param_2 = 1
   :param_3 = 50000
-  :abs_2 = 2
   :param_4 = 2
+  :div_3 = 1
+  :div_4 = 2
   :param_5 = 1
   :param_6 = 50000
-  :abs_3 = 2
   :param_7 = 2
+  :div_5 = 1
+  :div_6 = 2
   :param_8 = 1
   :param_9 = 10000
   :param_10 = 5
   :param_11 = 1
-  :abs_4 = 2
   :param_12 = 2
+  :div_7 = 1
+  :div_8 = 2
   :param_13 = 1
   :param_14 = 50000
   :limit = 1
@@ -1146,18 +1022,15 @@ FROM customer AS customer_1
 WHERE customer_1.company_id = :company::BIGINT AND (customer_1.id NOT IN (SELECT firsts.key_0
 FROM (SELECT DISTINCT ON (payment_1.customer_id) payment_1.customer_id AS key_0, payment_1.source AS value
 FROM payment AS payment_1 JOIN customer AS customer_2 ON customer_2.company_id = :company::BIGINT AND customer_2.id = payment_1.customer_id
-WHERE payment_1.company_id = :company::BIGINT AND payment_1.customer_id IS NOT NULL ORDER BY payment_1.customer_id, CASE WHEN (payment_1.currency = customer_2.currency) THEN CAST(payment_1.amount AS NUMERIC) ELSE sign(CAST(payment_1.amount AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE payment_1.company_id = :company::BIGINT AND payment_1.customer_id IS NOT NULL ORDER BY payment_1.customer_id, CASE WHEN (payment_1.currency = customer_2.currency) THEN CAST(payment_1.amount AS NUMERIC) ELSE sign(CAST(payment_1.amount AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(payment_1.amount AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = payment_1.currency)) * div(:abs_1::INTEGER * abs(CAST(payment_1.amount AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = payment_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = payment_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) END ASC NULLS LAST, payment_1.source_id COLLATE "C") AS firsts
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = customer_2.currency)) + :div_1::INTEGER, :div_2::INTEGER) END ASC NULLS LAST, payment_1.source_id COLLATE "C") AS firsts
 WHERE ((firsts.value = :param_2::VARCHAR) IS NOT true) IS NOT true))
-  :abs_1 = 2
   :param_1 = 2
+  :div_1 = 1
+  :div_2 = 2
   :param_2 = 'x'
 
 ---- customer, count, of all: COUNT(invoice WHERE ANY payment (amount > 5)) > customer.strike
@@ -1238,23 +1111,18 @@ WHERE customer_group_1.company_id = :company::BIGINT AND ((customer_group_1.name
 FROM customer_group AS customer_group_2 JOIN group_metrics AS group_metrics_1 ON group_metrics_1.company_id = :company::BIGINT AND group_metrics_1.group_id = customer_group_2.id
 WHERE customer_group_2.company_id = :company::BIGINT AND CASE WHEN ((SELECT company_1.base_currency
 FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT) = :param_1::VARCHAR) THEN CAST(group_metrics_1.balance_total AS NUMERIC) ELSE sign(CAST(group_metrics_1.balance_total AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE company_1.company_id = :company::BIGINT) = :param_1::VARCHAR) THEN CAST(group_metrics_1.balance_total AS NUMERIC) ELSE sign(CAST(group_metrics_1.balance_total AS NUMERIC)) * div(div(:param_2::INTEGER * abs(CAST(group_metrics_1.balance_total AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
 WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = (SELECT company_1.base_currency
 FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT))) * div(:abs_1::INTEGER * abs(CAST(group_metrics_1.balance_total AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = (SELECT company_1.base_currency
-FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT))) + (SELECT fx_latest_2.rate
+WHERE company_1.company_id = :company::BIGINT)), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = :param_1::VARCHAR), :param_2::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = :param_1::VARCHAR)) END > :param_3::BIGINT)) IS NOT true
+WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = :param_1::VARCHAR)) + :div_1::INTEGER, :div_2::INTEGER) END > :param_3::BIGINT)) IS NOT true
   :parameter_1 = 'x'
   :param_1 = 'EUR'
-  :abs_1 = 2
   :param_2 = 2
+  :div_1 = 1
+  :div_2 = 2
   :param_3 = 50000
 
 ---- customer, count, upwards, downwards, counts: group.credit_limit IS MISSING OR group.tags HAS ANY ('x')
@@ -1360,21 +1228,16 @@ FROM customer AS customer_1 JOIN customer_metrics AS customer_metrics_1 ON custo
 WHERE customer_1.company_id = :company::BIGINT AND customer_1.group_id IS NOT NULL GROUP BY customer_1.group_id
 HAVING nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (customer_1.currency = (SELECT company_1.base_currency
 FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT)) THEN CAST(customer_metrics_1.balance_total AS NUMERIC) ELSE sign(CAST(customer_metrics_1.balance_total AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE company_1.company_id = :company::BIGINT)) THEN CAST(customer_metrics_1.balance_total AS NUMERIC) ELSE sign(CAST(customer_metrics_1.balance_total AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(customer_metrics_1.balance_total AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = customer_1.currency)) * div(:abs_1::INTEGER * abs(CAST(customer_metrics_1.balance_total AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = customer_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = customer_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
 WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = (SELECT company_1.base_currency
 FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT)), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = (SELECT company_1.base_currency
-FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT))) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) > :param_2::BIGINT) AS groups
-  :abs_1 = 2
+WHERE company_1.company_id = :company::BIGINT))) + :div_1::INTEGER, :div_2::INTEGER) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) > :param_2::BIGINT) AS groups
   :param_1 = 2
+  :div_1 = 1
+  :div_2 = 2
   :coalesce_1 = 0
   :param_2 = 50000
 -- of all
@@ -1385,21 +1248,16 @@ FROM customer AS customer_1 JOIN customer_metrics_as_of AS customer_metrics_as_o
 WHERE customer_1.group_id IS NOT NULL GROUP BY customer_1.company_id, customer_1.group_id
 HAVING nullif(coalesce(sum(CASE WHEN true THEN coalesce(CASE WHEN (customer_1.currency = (SELECT company_1.base_currency
 FROM company AS company_1
-WHERE company_1.company_id = customer_1.company_id)) THEN CAST(customer_metrics_as_of_1.balance_total AS NUMERIC) ELSE sign(CAST(customer_metrics_as_of_1.balance_total AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE company_1.company_id = customer_1.company_id)) THEN CAST(customer_metrics_as_of_1.balance_total AS NUMERIC) ELSE sign(CAST(customer_metrics_as_of_1.balance_total AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(customer_metrics_as_of_1.balance_total AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = customer_1.company_id AND fx_latest_1.currency = customer_1.currency)) * div(:abs_1::INTEGER * abs(CAST(customer_metrics_as_of_1.balance_total AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = customer_1.company_id AND fx_latest_1.currency = customer_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = customer_1.company_id AND fx_latest_1.currency = customer_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
 WHERE fx_latest_2.company_id = customer_1.company_id AND fx_latest_2.currency = (SELECT company_2.base_currency
 FROM company AS company_2
-WHERE company_2.company_id = fx_latest_2.company_id)), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = customer_1.company_id AND fx_latest_2.currency = (SELECT company_2.base_currency
-FROM company AS company_2
-WHERE company_2.company_id = fx_latest_2.company_id))) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) > :param_2::BIGINT) ORDER BY customer_group_1.source_id COLLATE "C"
-  :abs_1 = 2
+WHERE company_2.company_id = fx_latest_2.company_id))) + :div_1::INTEGER, :div_2::INTEGER) END, 'NaN'::numeric) END), :coalesce_1::INTEGER), 'NaN'::numeric) > :param_2::BIGINT) ORDER BY customer_group_1.source_id COLLATE "C"
   :param_1 = 2
+  :div_1 = 1
+  :div_2 = 2
   :coalesce_1 = 0
   :param_2 = 50000
 
@@ -1452,127 +1310,96 @@ FROM (SELECT DISTINCT ON (customer_1.group_id) customer_1.group_id AS key_0, cus
 FROM customer AS customer_1 JOIN customer_metrics AS customer_metrics_1 ON customer_metrics_1.company_id = :company::BIGINT AND customer_metrics_1.customer_id = customer_1.id
 WHERE customer_1.company_id = :company::BIGINT AND customer_1.group_id IS NOT NULL ORDER BY customer_1.group_id, CASE WHEN (customer_1.currency = (SELECT company_1.base_currency
 FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT)) THEN CAST(customer_metrics_1.balance_total AS NUMERIC) ELSE sign(CAST(customer_metrics_1.balance_total AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE company_1.company_id = :company::BIGINT)) THEN CAST(customer_metrics_1.balance_total AS NUMERIC) ELSE sign(CAST(customer_metrics_1.balance_total AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(customer_metrics_1.balance_total AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = customer_1.currency)) * div(:abs_1::INTEGER * abs(CAST(customer_metrics_1.balance_total AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = customer_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = customer_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
 WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = (SELECT company_1.base_currency
 FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT)), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = (SELECT company_1.base_currency
-FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT))) END DESC NULLS LAST, customer_1.source_id COLLATE "C") AS firsts
+WHERE company_1.company_id = :company::BIGINT))) + :div_1::INTEGER, :div_2::INTEGER) END DESC NULLS LAST, customer_1.source_id COLLATE "C") AS firsts
 WHERE firsts.value = :param_2::VARCHAR) AS groups
-  :abs_1 = 2
   :param_1 = 2
+  :div_1 = 1
+  :div_2 = 2
   :param_2 = 'x'
 -- nearest
 SELECT count(*) FILTER (WHERE ((SELECT customer_1.name
 FROM customer AS customer_1 JOIN customer_metrics AS customer_metrics_1 ON customer_metrics_1.company_id = :company::BIGINT AND customer_metrics_1.customer_id = customer_1.id
 WHERE customer_1.company_id = :company::BIGINT AND customer_1.group_id = customer_group_1.id ORDER BY CASE WHEN (customer_1.currency = (SELECT company_1.base_currency
 FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT)) THEN CAST(customer_metrics_1.balance_total AS NUMERIC) ELSE sign(CAST(customer_metrics_1.balance_total AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE company_1.company_id = :company::BIGINT)) THEN CAST(customer_metrics_1.balance_total AS NUMERIC) ELSE sign(CAST(customer_metrics_1.balance_total AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(customer_metrics_1.balance_total AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = customer_1.currency)) * div(:abs_1::INTEGER * abs(CAST(customer_metrics_1.balance_total AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = customer_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = customer_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
 WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = (SELECT company_1.base_currency
 FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT)), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = (SELECT company_1.base_currency
-FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT))) END DESC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE company_1.company_id = :company::BIGINT))) + :div_1::INTEGER, :div_2::INTEGER) END DESC NULLS LAST, customer_1.source_id COLLATE "C"
  LIMIT :param_2::INTEGER) = :param_3::VARCHAR) IS true) OVER () AS column_0, count(*) OVER () AS column_1, customer_group_1.source_id AS column_2, ((SELECT customer_2.name
 FROM customer AS customer_2 JOIN customer_metrics AS customer_metrics_2 ON customer_metrics_2.company_id = :company::BIGINT AND customer_metrics_2.customer_id = customer_2.id
 WHERE customer_2.company_id = :company::BIGINT AND customer_2.group_id = customer_group_1.id ORDER BY CASE WHEN (customer_2.currency = (SELECT company_2.base_currency
 FROM company AS company_2
-WHERE company_2.company_id = :company::BIGINT)) THEN CAST(customer_metrics_2.balance_total AS NUMERIC) ELSE sign(CAST(customer_metrics_2.balance_total AS NUMERIC) * (SELECT fx_latest_3.rate
+WHERE company_2.company_id = :company::BIGINT)) THEN CAST(customer_metrics_2.balance_total AS NUMERIC) ELSE sign(CAST(customer_metrics_2.balance_total AS NUMERIC)) * div(div(:param_4::INTEGER * abs(CAST(customer_metrics_2.balance_total AS NUMERIC)) * (SELECT fx_latest_3.rate
 FROM fx_latest AS fx_latest_3
-WHERE fx_latest_3.company_id = :company::BIGINT AND fx_latest_3.currency = customer_2.currency)) * div(:abs_2::INTEGER * abs(CAST(customer_metrics_2.balance_total AS NUMERIC) * (SELECT fx_latest_3.rate
-FROM fx_latest AS fx_latest_3
-WHERE fx_latest_3.company_id = :company::BIGINT AND fx_latest_3.currency = customer_2.currency)) + (SELECT fx_latest_4.rate
+WHERE fx_latest_3.company_id = :company::BIGINT AND fx_latest_3.currency = customer_2.currency), (SELECT fx_latest_4.rate
 FROM fx_latest AS fx_latest_4
 WHERE fx_latest_4.company_id = :company::BIGINT AND fx_latest_4.currency = (SELECT company_2.base_currency
 FROM company AS company_2
-WHERE company_2.company_id = :company::BIGINT)), :param_4::INTEGER * (SELECT fx_latest_4.rate
-FROM fx_latest AS fx_latest_4
-WHERE fx_latest_4.company_id = :company::BIGINT AND fx_latest_4.currency = (SELECT company_2.base_currency
-FROM company AS company_2
-WHERE company_2.company_id = :company::BIGINT))) END DESC NULLS LAST, customer_2.source_id COLLATE "C"
+WHERE company_2.company_id = :company::BIGINT))) + :div_3::INTEGER, :div_4::INTEGER) END DESC NULLS LAST, customer_2.source_id COLLATE "C"
  LIMIT :param_5::INTEGER) = :param_6::VARCHAR) IS true AS column_3, (SELECT customer_3.name
 FROM customer AS customer_3 JOIN customer_metrics AS customer_metrics_3 ON customer_metrics_3.company_id = :company::BIGINT AND customer_metrics_3.customer_id = customer_3.id
 WHERE customer_3.company_id = :company::BIGINT AND customer_3.group_id = customer_group_1.id ORDER BY CASE WHEN (customer_3.currency = (SELECT company_3.base_currency
 FROM company AS company_3
-WHERE company_3.company_id = :company::BIGINT)) THEN CAST(customer_metrics_3.balance_total AS NUMERIC) ELSE sign(CAST(customer_metrics_3.balance_total AS NUMERIC) * (SELECT fx_latest_5.rate
+WHERE company_3.company_id = :company::BIGINT)) THEN CAST(customer_metrics_3.balance_total AS NUMERIC) ELSE sign(CAST(customer_metrics_3.balance_total AS NUMERIC)) * div(div(:param_7::INTEGER * abs(CAST(customer_metrics_3.balance_total AS NUMERIC)) * (SELECT fx_latest_5.rate
 FROM fx_latest AS fx_latest_5
-WHERE fx_latest_5.company_id = :company::BIGINT AND fx_latest_5.currency = customer_3.currency)) * div(:abs_3::INTEGER * abs(CAST(customer_metrics_3.balance_total AS NUMERIC) * (SELECT fx_latest_5.rate
-FROM fx_latest AS fx_latest_5
-WHERE fx_latest_5.company_id = :company::BIGINT AND fx_latest_5.currency = customer_3.currency)) + (SELECT fx_latest_6.rate
+WHERE fx_latest_5.company_id = :company::BIGINT AND fx_latest_5.currency = customer_3.currency), (SELECT fx_latest_6.rate
 FROM fx_latest AS fx_latest_6
 WHERE fx_latest_6.company_id = :company::BIGINT AND fx_latest_6.currency = (SELECT company_3.base_currency
 FROM company AS company_3
-WHERE company_3.company_id = :company::BIGINT)), :param_7::INTEGER * (SELECT fx_latest_6.rate
-FROM fx_latest AS fx_latest_6
-WHERE fx_latest_6.company_id = :company::BIGINT AND fx_latest_6.currency = (SELECT company_3.base_currency
-FROM company AS company_3
-WHERE company_3.company_id = :company::BIGINT))) END DESC NULLS LAST, customer_3.source_id COLLATE "C"
+WHERE company_3.company_id = :company::BIGINT))) + :div_5::INTEGER, :div_6::INTEGER) END DESC NULLS LAST, customer_3.source_id COLLATE "C"
  LIMIT :param_8::INTEGER) AS column_4, :param_9::VARCHAR AS column_5
 FROM customer_group AS customer_group_1
 WHERE customer_group_1.company_id = :company::BIGINT AND (SELECT customer_4.name
 FROM customer AS customer_4 JOIN customer_metrics AS customer_metrics_4 ON customer_metrics_4.company_id = :company::BIGINT AND customer_metrics_4.customer_id = customer_4.id
 WHERE customer_4.company_id = :company::BIGINT AND customer_4.group_id = customer_group_1.id ORDER BY CASE WHEN (customer_4.currency = (SELECT company_4.base_currency
 FROM company AS company_4
-WHERE company_4.company_id = :company::BIGINT)) THEN CAST(customer_metrics_4.balance_total AS NUMERIC) ELSE sign(CAST(customer_metrics_4.balance_total AS NUMERIC) * (SELECT fx_latest_7.rate
+WHERE company_4.company_id = :company::BIGINT)) THEN CAST(customer_metrics_4.balance_total AS NUMERIC) ELSE sign(CAST(customer_metrics_4.balance_total AS NUMERIC)) * div(div(:param_10::INTEGER * abs(CAST(customer_metrics_4.balance_total AS NUMERIC)) * (SELECT fx_latest_7.rate
 FROM fx_latest AS fx_latest_7
-WHERE fx_latest_7.company_id = :company::BIGINT AND fx_latest_7.currency = customer_4.currency)) * div(:abs_4::INTEGER * abs(CAST(customer_metrics_4.balance_total AS NUMERIC) * (SELECT fx_latest_7.rate
-FROM fx_latest AS fx_latest_7
-WHERE fx_latest_7.company_id = :company::BIGINT AND fx_latest_7.currency = customer_4.currency)) + (SELECT fx_latest_8.rate
+WHERE fx_latest_7.company_id = :company::BIGINT AND fx_latest_7.currency = customer_4.currency), (SELECT fx_latest_8.rate
 FROM fx_latest AS fx_latest_8
 WHERE fx_latest_8.company_id = :company::BIGINT AND fx_latest_8.currency = (SELECT company_4.base_currency
 FROM company AS company_4
-WHERE company_4.company_id = :company::BIGINT)), :param_10::INTEGER * (SELECT fx_latest_8.rate
-FROM fx_latest AS fx_latest_8
-WHERE fx_latest_8.company_id = :company::BIGINT AND fx_latest_8.currency = (SELECT company_4.base_currency
-FROM company AS company_4
-WHERE company_4.company_id = :company::BIGINT))) END DESC NULLS LAST, customer_4.source_id COLLATE "C"
+WHERE company_4.company_id = :company::BIGINT))) + :div_7::INTEGER, :div_8::INTEGER) END DESC NULLS LAST, customer_4.source_id COLLATE "C"
  LIMIT :param_11::INTEGER) = :param_12::VARCHAR ORDER BY ((SELECT customer_1.name
 FROM customer AS customer_1 JOIN customer_metrics AS customer_metrics_1 ON customer_metrics_1.company_id = :company::BIGINT AND customer_metrics_1.customer_id = customer_1.id
 WHERE customer_1.company_id = :company::BIGINT AND customer_1.group_id = customer_group_1.id ORDER BY CASE WHEN (customer_1.currency = (SELECT company_1.base_currency
 FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT)) THEN CAST(customer_metrics_1.balance_total AS NUMERIC) ELSE sign(CAST(customer_metrics_1.balance_total AS NUMERIC) * (SELECT fx_latest_1.rate
+WHERE company_1.company_id = :company::BIGINT)) THEN CAST(customer_metrics_1.balance_total AS NUMERIC) ELSE sign(CAST(customer_metrics_1.balance_total AS NUMERIC)) * div(div(:param_1::INTEGER * abs(CAST(customer_metrics_1.balance_total AS NUMERIC)) * (SELECT fx_latest_1.rate
 FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = customer_1.currency)) * div(:abs_1::INTEGER * abs(CAST(customer_metrics_1.balance_total AS NUMERIC) * (SELECT fx_latest_1.rate
-FROM fx_latest AS fx_latest_1
-WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = customer_1.currency)) + (SELECT fx_latest_2.rate
+WHERE fx_latest_1.company_id = :company::BIGINT AND fx_latest_1.currency = customer_1.currency), (SELECT fx_latest_2.rate
 FROM fx_latest AS fx_latest_2
 WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = (SELECT company_1.base_currency
 FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT)), :param_1::INTEGER * (SELECT fx_latest_2.rate
-FROM fx_latest AS fx_latest_2
-WHERE fx_latest_2.company_id = :company::BIGINT AND fx_latest_2.currency = (SELECT company_1.base_currency
-FROM company AS company_1
-WHERE company_1.company_id = :company::BIGINT))) END DESC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE company_1.company_id = :company::BIGINT))) + :div_1::INTEGER, :div_2::INTEGER) END DESC NULLS LAST, customer_1.source_id COLLATE "C"
  LIMIT :param_2::INTEGER) = :param_3::VARCHAR) IS true DESC, customer_group_1.source_id COLLATE "C"
  LIMIT :limit::BIGINT
-  :abs_1 = 2
   :param_1 = 2
+  :div_1 = 1
+  :div_2 = 2
   :param_2 = 1
   :param_3 = 'x'
-  :abs_2 = 2
   :param_4 = 2
+  :div_3 = 1
+  :div_4 = 2
   :param_5 = 1
   :param_6 = 'x'
-  :abs_3 = 2
   :param_7 = 2
+  :div_5 = 1
+  :div_6 = 2
   :param_8 = 1
   :param_9 = 'x'
-  :abs_4 = 2
   :param_10 = 2
+  :div_7 = 1
+  :div_8 = 2
   :param_11 = 1
   :param_12 = 'x'
   :limit = 1
