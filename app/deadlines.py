@@ -12,6 +12,8 @@ from app import problems
 from app.errands import ERRAND, Errand
 from app.problems import Problem
 
+AT_ONCE = "/live"  # it waits for nothing: in tasks it would, for the steps of all other requests between its own
+
 # Of requests that were answered without them: until their threads wake, something has to hold on to them.
 _left_behind: set[asyncio.Task[None]] = set()
 
@@ -22,7 +24,7 @@ class Deadlines:
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] == AT_ONCE:
             return await self._app(scope, receive, send)
         exchange = _Exchange(receive, send)
         errand = Errand(monotonic() + self._seconds)

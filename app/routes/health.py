@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
 from app import metrics, problems
+from app.deadlines import AT_ONCE
 from app.problems import Problem
 from app.readiness import Readiness, State
 from app.routes.exact import answer
@@ -20,7 +21,7 @@ _NOT_READY: Mapping[State, str] = {
 }
 
 
-@health.get("/live")
+@health.get(AT_ONCE)
 async def live() -> Response:
     """The process answers."""
     return answer({"status": "live"})

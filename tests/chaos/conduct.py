@@ -20,12 +20,15 @@ CALLERS = 4
 @dataclass(frozen=True)
 class Bounds:
     """In seconds: how late an answer may be after its deadline, when the first is given once the database is back, how
-    long a look whether the service lives may take, and how long connections take to be clean."""
+    long a look whether the service lives may take, and how long connections take to be clean.
+
+    0.1 s are promised of a look; one waits besides until service and looker have a processor, which the load has too.
+    """
 
     late: float = 1.0
     recovery: float = 2.0
     start: float = 10.0
-    live: float = 0.1
+    live: float = 0.15
     clean: float = 5.0
 
 
