@@ -158,7 +158,7 @@ _DIALECT = _Dialect()  # type: ignore[no-untyped-call]
 
 def _translated(statement: sa.Select[Any]) -> tuple[str, Mapping[str, object]]:
     compiled = statement.compile(dialect=_DIALECT)
-    text = re.sub(r"%\((\w+)\)s", r"$\1", str(compiled)).replace("%%", "%")
+    text = re.sub(r"%\((\w+)\)s", r"$\1", str(compiled))
     for theirs, ours in _WORDINGS:
         text = text.replace(theirs, ours)
     return text, dict(compiled.params)

@@ -303,8 +303,8 @@ BUGS: tuple[Bug, ...] = (
         "search regards letter case",
         "a customer written in capitals is missed",
         "dsl.operators",
-        'small = sa.func.lower(sa.collate(value, "default"))',
-        "small = value",
+        'return sa.func.lower(sa.collate(value, "default"))',
+        "return value",
         "customer.name CONTAINS 'gmbh'",
     ),
     # -------- missing values

@@ -29,51 +29,75 @@ WHERE customer_1.company_id = :company::BIGINT ORDER BY true IS true DESC, custo
 -- count
 SELECT count(*) AS count_1
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_1::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!')
+WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_1::TEXT[]) OR CASE WHEN (strpos(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), 'σ') > :strpos_1::INTEGER) THEN strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_2::INTEGER ELSE strpos(lower(customer_1.name COLLATE "default"), lower(:parameter_1::VARCHAR COLLATE "default")) > :strpos_3::INTEGER END)
   :param_1 = ['B', 'C', 'D']
   :parameter_1 = 'x'
+  :strpos_1 = 0
+  :strpos_2 = 0
+  :strpos_3 = 0
 -- counts
 SELECT customer_1.company_id, count(*) AS count_1
 FROM customer AS customer_1
-WHERE customer_1.rating = ANY (:param_1::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!' GROUP BY customer_1.company_id
+WHERE customer_1.rating = ANY (:param_1::TEXT[]) OR CASE WHEN (strpos(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), 'σ') > :strpos_1::INTEGER) THEN strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_2::INTEGER ELSE strpos(lower(customer_1.name COLLATE "default"), lower(:parameter_1::VARCHAR COLLATE "default")) > :strpos_3::INTEGER END GROUP BY customer_1.company_id
   :param_1 = ['B', 'C', 'D']
   :parameter_1 = 'x'
+  :strpos_1 = 0
+  :strpos_2 = 0
+  :strpos_3 = 0
 -- upwards
 SELECT customer_1.rating AS rating, customer_1.name AS name, CAST(array_position(:param_1::TEXT[], customer_1.rating) AS TEXT) AS ordered_by
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_2::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!') ORDER BY array_position(:param_1::TEXT[], customer_1.rating) ASC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_2::TEXT[]) OR CASE WHEN (strpos(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), 'σ') > :strpos_1::INTEGER) THEN strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_2::INTEGER ELSE strpos(lower(customer_1.name COLLATE "default"), lower(:parameter_1::VARCHAR COLLATE "default")) > :strpos_3::INTEGER END) ORDER BY array_position(:param_1::TEXT[], customer_1.rating) ASC NULLS LAST, customer_1.source_id COLLATE "C"
  LIMIT :limit::BIGINT
   :param_1 = ['A', 'B', 'C', 'D']
   :param_2 = ['B', 'C', 'D']
   :parameter_1 = 'x'
+  :strpos_1 = 0
+  :strpos_2 = 0
+  :strpos_3 = 0
   :limit = 5
 -- downwards
 SELECT customer_1.rating AS rating, customer_1.name AS name, CAST(lower(customer_1.name COLLATE "default") COLLATE "C" AS TEXT) AS ordered_by
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_1::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!') AND ((lower(customer_1.name COLLATE "default") COLLATE "C") < CAST(:after_value::VARCHAR AS TEXT) OR (lower(customer_1.name COLLATE "default") COLLATE "C") = CAST(:after_value::VARCHAR AS TEXT) AND (customer_1.source_id COLLATE "C") > :after::VARCHAR OR (lower(customer_1.name COLLATE "default") COLLATE "C") IS NULL) ORDER BY lower(customer_1.name COLLATE "default") COLLATE "C" DESC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_1::TEXT[]) OR CASE WHEN (strpos(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), 'σ') > :strpos_1::INTEGER) THEN strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_2::INTEGER ELSE strpos(lower(customer_1.name COLLATE "default"), lower(:parameter_1::VARCHAR COLLATE "default")) > :strpos_3::INTEGER END) AND ((lower(customer_1.name COLLATE "default") COLLATE "C") < CAST(:after_value::VARCHAR AS TEXT) OR (lower(customer_1.name COLLATE "default") COLLATE "C") = CAST(:after_value::VARCHAR AS TEXT) AND (customer_1.source_id COLLATE "C") > :after::VARCHAR OR (lower(customer_1.name COLLATE "default") COLLATE "C") IS NULL) ORDER BY lower(customer_1.name COLLATE "default") COLLATE "C" DESC NULLS LAST, customer_1.source_id COLLATE "C"
   :param_1 = ['B', 'C', 'D']
   :parameter_1 = 'x'
+  :strpos_1 = 0
+  :strpos_2 = 0
+  :strpos_3 = 0
   :after_value = '0'
   :after = 'C1'
 -- after missing
 SELECT CAST(array_position(:param_1::TEXT[], customer_1.rating) AS TEXT) AS ordered_by
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_2::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!') AND array_position(:param_1::TEXT[], customer_1.rating) IS NULL AND (customer_1.source_id COLLATE "C") > :after::VARCHAR ORDER BY array_position(:param_1::TEXT[], customer_1.rating) ASC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_2::TEXT[]) OR CASE WHEN (strpos(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), 'σ') > :strpos_1::INTEGER) THEN strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_2::INTEGER ELSE strpos(lower(customer_1.name COLLATE "default"), lower(:parameter_1::VARCHAR COLLATE "default")) > :strpos_3::INTEGER END) AND array_position(:param_1::TEXT[], customer_1.rating) IS NULL AND (customer_1.source_id COLLATE "C") > :after::VARCHAR ORDER BY array_position(:param_1::TEXT[], customer_1.rating) ASC NULLS LAST, customer_1.source_id COLLATE "C"
   :param_1 = ['A', 'B', 'C', 'D']
   :param_2 = ['B', 'C', 'D']
   :parameter_1 = 'x'
+  :strpos_1 = 0
+  :strpos_2 = 0
+  :strpos_3 = 0
   :after = 'C1'
 -- nearest
-SELECT count(*) FILTER (WHERE (customer_1.rating = ANY (:param_1::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:param_2::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!') IS true) OVER () AS column_0, count(*) OVER () AS column_1, customer_1.source_id AS column_2, (customer_1.rating = ANY (:param_3::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:param_4::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!') IS true AS column_3
+SELECT count(*) FILTER (WHERE (customer_1.rating = ANY (:param_1::TEXT[]) OR CASE WHEN (strpos(translate(lower(:param_2::VARCHAR COLLATE "default"), 'ς', 'σ'), 'σ') > :strpos_1::INTEGER) THEN strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:param_2::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_2::INTEGER ELSE strpos(lower(customer_1.name COLLATE "default"), lower(:param_2::VARCHAR COLLATE "default")) > :strpos_3::INTEGER END) IS true) OVER () AS column_0, count(*) OVER () AS column_1, customer_1.source_id AS column_2, (customer_1.rating = ANY (:param_3::TEXT[]) OR CASE WHEN (strpos(translate(lower(:param_4::VARCHAR COLLATE "default"), 'ς', 'σ'), 'σ') > :strpos_4::INTEGER) THEN strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:param_4::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_5::INTEGER ELSE strpos(lower(customer_1.name COLLATE "default"), lower(:param_4::VARCHAR COLLATE "default")) > :strpos_6::INTEGER END) IS true AS column_3
 FROM customer AS customer_1
-WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_5::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:param_6::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!') ORDER BY (customer_1.rating = ANY (:param_1::TEXT[]) OR translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:param_2::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!') IS true DESC, customer_1.source_id COLLATE "C"
+WHERE customer_1.company_id = :company::BIGINT AND (customer_1.rating = ANY (:param_5::TEXT[]) OR CASE WHEN (strpos(translate(lower(:param_6::VARCHAR COLLATE "default"), 'ς', 'σ'), 'σ') > :strpos_7::INTEGER) THEN strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:param_6::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_8::INTEGER ELSE strpos(lower(customer_1.name COLLATE "default"), lower(:param_6::VARCHAR COLLATE "default")) > :strpos_9::INTEGER END) ORDER BY (customer_1.rating = ANY (:param_1::TEXT[]) OR CASE WHEN (strpos(translate(lower(:param_2::VARCHAR COLLATE "default"), 'ς', 'σ'), 'σ') > :strpos_1::INTEGER) THEN strpos(translate(lower(customer_1.name COLLATE "default"), 'ς', 'σ'), translate(lower(:param_2::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_2::INTEGER ELSE strpos(lower(customer_1.name COLLATE "default"), lower(:param_2::VARCHAR COLLATE "default")) > :strpos_3::INTEGER END) IS true DESC, customer_1.source_id COLLATE "C"
  LIMIT :limit::BIGINT
   :param_1 = ['B', 'C', 'D']
   :param_2 = 'x'
+  :strpos_1 = 0
+  :strpos_2 = 0
+  :strpos_3 = 0
   :param_3 = ['B', 'C', 'D']
   :param_4 = 'x'
+  :strpos_4 = 0
+  :strpos_5 = 0
+  :strpos_6 = 0
   :param_5 = ['B', 'C', 'D']
   :param_6 = 'x'
+  :strpos_7 = 0
+  :strpos_8 = 0
+  :strpos_9 = 0
   :limit = 1
 
 ---- customer, count, some, counts, upwards, downwards, nearest: customer.balance_overdue > 1000
@@ -297,29 +321,38 @@ SELECT count(*) AS count_1
 FROM customer AS customer_1
 WHERE customer_1.company_id = :company::BIGINT AND (customer_1.custom ->> 'plan') = ANY (:param_1::TEXT[]) AND (EXISTS (SELECT 1
 FROM invoice AS invoice_1
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND translate(lower((invoice_1.custom ->> 'project') COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!'))
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND CASE WHEN (strpos(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), 'σ') > :strpos_1::INTEGER) THEN strpos(translate(lower((invoice_1.custom ->> 'project') COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_2::INTEGER ELSE strpos(lower((invoice_1.custom ->> 'project') COLLATE "default"), lower(:parameter_1::VARCHAR COLLATE "default")) > :strpos_3::INTEGER END))
   :param_1 = ['Premium', 'Partner']
   :parameter_1 = 'x'
+  :strpos_1 = 0
+  :strpos_2 = 0
+  :strpos_3 = 0
 -- upwards
 SELECT customer_1.custom ->> 'plan' AS "custom.plan", CAST(array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') AS TEXT) AS ordered_by
 FROM customer AS customer_1
 WHERE customer_1.company_id = :company::BIGINT AND (customer_1.custom ->> 'plan') = ANY (:param_2::TEXT[]) AND (EXISTS (SELECT 1
 FROM invoice AS invoice_1
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND translate(lower((invoice_1.custom ->> 'project') COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!')) ORDER BY array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') ASC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND CASE WHEN (strpos(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), 'σ') > :strpos_1::INTEGER) THEN strpos(translate(lower((invoice_1.custom ->> 'project') COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_2::INTEGER ELSE strpos(lower((invoice_1.custom ->> 'project') COLLATE "default"), lower(:parameter_1::VARCHAR COLLATE "default")) > :strpos_3::INTEGER END)) ORDER BY array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') ASC NULLS LAST, customer_1.source_id COLLATE "C"
  LIMIT :limit::BIGINT
   :param_1 = ['Basic', 'Premium', 'Partner']
   :param_2 = ['Premium', 'Partner']
   :parameter_1 = 'x'
+  :strpos_1 = 0
+  :strpos_2 = 0
+  :strpos_3 = 0
   :limit = 5
 -- after missing
 SELECT CAST(array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') AS TEXT) AS ordered_by
 FROM customer AS customer_1
 WHERE customer_1.company_id = :company::BIGINT AND (customer_1.custom ->> 'plan') = ANY (:param_2::TEXT[]) AND (EXISTS (SELECT 1
 FROM invoice AS invoice_1
-WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND translate(lower((invoice_1.custom ->> 'project') COLLATE "default"), 'ς', 'σ') LIKE ('%' || regexp_replace(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), '([!%_])', '!\1', 'g') || '%') ESCAPE '!')) AND array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') IS NULL AND (customer_1.source_id COLLATE "C") > :after::VARCHAR ORDER BY array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') ASC NULLS LAST, customer_1.source_id COLLATE "C"
+WHERE invoice_1.company_id = :company::BIGINT AND invoice_1.customer_id = customer_1.id AND CASE WHEN (strpos(translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ'), 'σ') > :strpos_1::INTEGER) THEN strpos(translate(lower((invoice_1.custom ->> 'project') COLLATE "default"), 'ς', 'σ'), translate(lower(:parameter_1::VARCHAR COLLATE "default"), 'ς', 'σ')) > :strpos_2::INTEGER ELSE strpos(lower((invoice_1.custom ->> 'project') COLLATE "default"), lower(:parameter_1::VARCHAR COLLATE "default")) > :strpos_3::INTEGER END)) AND array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') IS NULL AND (customer_1.source_id COLLATE "C") > :after::VARCHAR ORDER BY array_position(:param_1::TEXT[], customer_1.custom ->> 'plan') ASC NULLS LAST, customer_1.source_id COLLATE "C"
   :param_1 = ['Basic', 'Premium', 'Partner']
   :param_2 = ['Premium', 'Partner']
   :parameter_1 = 'x'
+  :strpos_1 = 0
+  :strpos_2 = 0
+  :strpos_3 = 0
   :after = 'C1'
 
 ---- customer, count, of all: customer IN SEGMENT 'High risk'

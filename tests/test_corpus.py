@@ -140,7 +140,7 @@ def page_of(query: Query, question: Question) -> Statement:
 
 def written(statement: Statement) -> str:
     """The text as it is sent, its parameters below it; which company it is for changes from run to run."""
-    sql = re.sub(r" *\n", "\n", re.sub(r"%\((\w+)\)s", r":\1", statement.sql)).replace("%%", "%")
+    sql = re.sub(r" *\n", "\n", re.sub(r"%\((\w+)\)s", r":\1", statement.sql))
     values = {name: value for name, value in statement.parameters.items() if name != "company"}
     return "\n".join([sql, *(f"  :{name} = {shown(value)}" for name, value in values.items())])
 
