@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from app.bench import __main__ as bench
-from app.bench import duck, queries
+from app.bench import duck, memory, queries
 from app.bench.asking import asked_in
 from app.bench.ledger import Place, Size, placed
 from app.bench.questions import QUESTIONS, Question
@@ -65,6 +65,11 @@ def test_each_part_runs(part: str, server_url: str, monkeypatch: pytest.MonkeyPa
     arguments = ["--quick", "--customers", str(SIZE.customers), "--rounds", "1", "--only", part, "--json", str(figures)]
     bench.main(arguments)
     assert orjson.loads(figures.read_bytes())[part]
+
+
+def test_the_memory_of_a_task_is_its_own(place: Place, tmp_path: Path) -> None:
+    ballast = bytearray(b"x") * (400 << 20)  # of the process that starts it
+    assert memory.peak("nothing", place.url, str(tmp_path)) < len(ballast) >> 20
 
 
 def test_the_command_hands_over() -> None:
