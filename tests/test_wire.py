@@ -5,6 +5,7 @@ import asyncio
 import json
 import re
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -253,7 +254,12 @@ def test_a_large_body_is_read_beside_the_others() -> None:
         asking.cancel()
         return turns
 
-    assert asyncio.run(turns_of_others()) >= 10
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(usual / 10)  # so that quick machines take turns too
+    try:
+        assert asyncio.run(turns_of_others()) >= 20
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def test_a_refused_body_ends_the_connection(port: int, key: bytes) -> None:
