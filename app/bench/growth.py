@@ -24,7 +24,7 @@ from app.bench.ledger import (
     placed,
     vacuum,
 )
-from app.bench.measuring import medians, slope
+from app.bench.measuring import medians, plotted, slope
 from app.bench.progress import Told
 from app.bench.questions import QUESTIONS
 from app.bench.table import Row, show_markdown
@@ -84,6 +84,7 @@ def _ledgers(
             "filter": name,
             **{f"{number:,} customers": times[name] for number, times in taken.items()},
             "slope": slope({number: times[name] for number, times in taken.items()}),
+            "plot": plotted([times[name] for times in taken.values()]),
         }
         for name in taken[size.customers]
     ]
@@ -104,7 +105,7 @@ def _asked(place: Place, rounds: int) -> Mapping[str, float]:
 
 def _conditions(place: Place, numbers: Sequence[int], rounds: int) -> list[Row]:
     rows = [_conditioned(place, number, rounds) for number in numbers]
-    return [*rows, _slopes(rows, "conditions")]
+    return [*rows, *_slopes(rows, "conditions")]
 
 
 def _conditioned(place: Place, number: int, rounds: int) -> Row:
@@ -155,7 +156,7 @@ def _companies(server_url: str, numbers: Sequence[int], rounds: int, told: Told)
             vacuum(url)
             taken = _asked(Place(url, database, first), rounds)
             rows.append({"companies": number, **taken})
-    return [*rows, _slopes(rows, "companies")]
+    return [*rows, *_slopes(rows, "companies")]
 
 
 # ---------------------------------------------------------------- with those who ask at once
@@ -170,7 +171,7 @@ def _clients(place: Place, numbers: Sequence[int], requests: int, told: Told) ->
         with closing(Database(place.url, max_size=number, statement_timeout_ms=STATEMENT_TIMEOUT_MS)) as database:
             rows.append(_at_once(Place(place.url, database, place.company), answering, number, requests))
         told("clients", number / numbers[-1])
-    return [*rows, _slopes(rows, "clients")]
+    return [*rows, *_slopes(rows, "clients")]
 
 
 def _at_once(place: Place, answering: Answering, clients: int, requests: int) -> Row:
@@ -193,13 +194,11 @@ def _at_once(place: Place, answering: Answering, clients: int, requests: int) ->
     return {"clients": clients, "pages a second": len(walls) / taken, "page ms": statistics.median(walls) * 1000}
 
 
-def _slopes(rows: Sequence[Row], by: str) -> Row:
-    sizes = [float(str(row[by])) for row in rows]
-    return {
-        by: "slope",
-        **{
-            name: slope(dict(zip(sizes, (float(str(row[name])) for row in rows), strict=True)))
-            for name in rows[0]
-            if name != by
-        },
-    }
+def _slopes(rows: Sequence[Row], by: str) -> list[Row]:
+    """And as bars."""
+    columns = {name: [float(str(row[name])) for row in rows] for name in rows[0]}
+    sizes = columns.pop(by)
+    return [
+        {by: "slope", **{name: slope(dict(zip(sizes, costs, strict=True))) for name, costs in columns.items()}},
+        {by: "plot", **{name: plotted(costs) for name, costs in columns.items()}},
+    ]

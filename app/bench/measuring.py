@@ -3,7 +3,7 @@
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 Call = Callable[[], object]
 Clock = Callable[[], float]
@@ -33,6 +33,16 @@ def slope(points: Mapping[float, float]) -> float:
     """Of the line through the logarithms: 1 where the cost grows with the size, 0 where it does not grow."""
     sizes, costs = ([_log(value) for value in values] for values in (points, points.values()))
     return statistics.linear_regression(sizes, costs).slope
+
+
+def plotted(costs: Sequence[float]) -> str:
+    """A bar for each, one step higher for twice the smallest, two steps for four times."""
+    least = min(map(_log, costs))
+    steps = (round((_log(cost) - least) / math.log(2)) for cost in costs)
+    return "".join(_BARS[min(step, len(_BARS) - 1)] for step in steps)
+
+
+_BARS = "▁▂▃▄▅▆▇█"
 
 
 def _log(value: float) -> float:
