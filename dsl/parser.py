@@ -75,7 +75,8 @@ MOST_ERRORS = 20
 def open_pieces(text: str) -> list[ast.Node | str] | None:
     """What a beginning of a filter consists of so far, or None if no filter begins so.
 
-    Nodes are what is finished; the words between them are still open, keywords in capitals and names in lower case.
+    Nodes are what is finished; the words between them are still open, keywords in capitals, names and currencies in
+    lower case: ANY may be one.
     """
     try:
         parser = _lark().parse_interactive(text)
@@ -87,13 +88,16 @@ def open_pieces(text: str) -> list[ast.Node | str] | None:
     return None if any(_wrong_nodes(node) or [*_over_limits(node, DEFAULT_LIMITS)] for node in finished) else pieces
 
 
+_IN_LOWER_CASE = ("NAME", "CURRENCY")
+
+
 def _flat(stack: Sequence[object]) -> Iterator[ast.Node | str]:
     """The parser keeps the repeated part of an unfinished rule in a tree of its own."""
     for piece in stack:
         if isinstance(piece, ast.Node):
             yield piece
         elif isinstance(piece, Token):
-            yield piece.lower() if piece.type == "NAME" else piece.upper() if piece.isalpha() else str(piece)
+            yield piece.lower() if piece.type in _IN_LOWER_CASE else piece.upper() if piece.isalpha() else str(piece)
         else:
             yield from _flat(cast(LarkTree[Token], piece).children)
 

@@ -243,6 +243,11 @@ def check_offers(text: str, cursor: int, level: Level) -> None:
         assert open_pieces(text[: found.start] + item.insert) is not None, item
 
 
+@pytest.mark.parametrize("text", ["1 ANY ", "invoice.balance > 1 ALL ", "1 NOT ", "- a.y AND b.z AND 1 any "])
+def test_what_may_be_a_currency_is_no_quantifier(text: str) -> None:
+    check_offers(text, len(text), "customer")
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.randoms(use_true_random=False), st.sampled_from(("customer", "group")))
 def test_whatever_the_text_an_offer_begins_some_filter(chance: random.Random, level: Level) -> None:
